@@ -1,0 +1,274 @@
+//! What a session wants done, and what it has to tell. Actions are carried out in order.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::ike::identity::Identity;
+use crate::sa::{
+    command::{ChildId, DataCommand},
+    path::Path,
+    selector::Selector,
+    spi::{IkeSpi, InboundSpi, OutboundSpi},
+    suite::{EspSuite, IkeSuite},
+};
+use crate::time::Instant;
+
+/// One thing to do. A `Data` command is acknowledged before the next action is carried out.
+#[derive(Debug)]
+pub enum Action {
+    /// Send a datagram.
+    Transmit(Transmit),
+    /// Tell the packet path.
+    Data(DataCommand),
+    /// Tell whoever watches.
+    Event(Event),
+}
+
+/// An IKE message on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Between which addresses; `path.framing` says whether the non-ESP marker is put before it.
+    pub path: Path,
+    /// The message from the IKE header on, without marker.
+    pub message: Vec<u8>,
+}
+
+/// What a person or a program asks of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// DELETE the IKE SA and end.
+    Close,
+    /// Ask the peer for a sign of life now.
+    ProbeLiveness,
+}
+
+/// When the session wants to be called, and why: the name is for people and traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// The moment.
+    pub at: Instant,
+    /// What it is for.
+    pub timer: Timer,
+}
+
+/// The timers a session has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// A request is to be repeated.
+    Retransmit,
+    /// The peer was silent.
+    Liveness,
+    /// The NAT mapping is to be kept.
+    Keepalive,
+    /// A lifetime ends.
+    Lifetime,
+    /// A wait that was put off: cookies, candidates, bounded closing.
+    Wait,
+}
+
+/// Progress and trouble, as it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// IKE_SA_INIT is done (not authenticated yet).
+    SaInitDone {
+        /// What was chosen.
+        suite: IkeSuite,
+        /// A NAT was seen before us.
+        local_nat: bool,
+        /// A NAT was seen before the gateway.
+        remote_nat: bool,
+    },
+    /// The gateway proved that it has the key.
+    Authenticated {
+        /// What it calls itself.
+        identity: Identity,
+    },
+    /// A child SA carries traffic.
+    ChildUp(Box<ChildUp>),
+    /// A request is being repeated: the peer has not answered yet.
+    Repeating {
+        /// Which exchange.
+        exchange: Phase,
+        /// How often it was repeated.
+        repetition: u32,
+    },
+    /// A datagram was dropped; the reason is counted.
+    Dropped(DropReason),
+    /// Something of note that does not end the session, for people: a text made here, with the peer's part escaped.
+    Notice(String),
+    /// The session is over. Nothing follows.
+    Ended(Failure),
+}
+
+/// A child SA as it was negotiated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildUp {
+    /// Its name.
+    pub child: ChildId,
+    /// Algorithms.
+    pub suite: EspSuite,
+    /// What we receive on.
+    pub inbound: InboundSpi,
+    /// What we send with.
+    pub outbound: OutboundSpi,
+    /// Our side.
+    pub local: Vec<Selector>,
+    /// The gateway's side: routes are made from these only.
+    pub remote: Vec<Selector>,
+    /// What the gateway gave us.
+    pub configuration: Configuration,
+    /// Where its packets travel.
+    pub path: Path,
+}
+
+/// What the gateway assigned (RFC 7296 §3.15), checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// Inner addresses with their prefix length.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// Name servers.
+    pub dns: Vec<IpAddr>,
+    /// INTERNAL_IP4_SUBNET and INTERNAL_IP6_SUBNET: information only, routes follow the selectors.
+    pub subnets: Vec<(IpAddr, u8)>,
+}
+
+/// A part of the negotiation, as people know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// IKE_SA_INIT.
+    SaInit,
+    /// IKE_AUTH.
+    Auth,
+    /// INFORMATIONAL: liveness, deletes.
+    Informational,
+}
+
+/// Why a session ended. Each variant holds both sides' values where they are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The gateway never answered.
+    NoAnswer {
+        /// Which request.
+        phase: Phase,
+        /// How often it was sent.
+        sent: u32,
+        /// For how long.
+        waited: Duration,
+        /// Unauthenticated error notifies that came meanwhile, by RFC name: hints only.
+        hints: Vec<String>,
+    },
+    /// The gateway accepts none of the IKE proposals (unauthenticated, and nothing better came).
+    IkeProposalRefused {
+        /// What we offered, in strongSwan's notation.
+        offered: Vec<String>,
+        /// The group the gateway asked for, if it named one we did not offer.
+        wanted_group: Option<u16>,
+    },
+    /// The gateway accepts none of the child proposals.
+    ChildProposalRefused {
+        /// What we offered.
+        offered: Vec<String>,
+    },
+    /// The gateway says AUTHENTICATION_FAILED: our identity or the key is not what it expects.
+    AuthenticationRefused {
+        /// Who we said we are.
+        local: Identity,
+        /// Whom we asked for, if we did.
+        remote: Option<Identity>,
+    },
+    /// The gateway's proof is wrong: the keys differ, or it is not the gateway.
+    PeerAuthenticationFailed {
+        /// What it calls itself.
+        identity: Identity,
+    },
+    /// The gateway calls itself something else.
+    PeerIdentityUnexpected {
+        /// What was expected.
+        expected: Vec<Identity>,
+        /// What it said.
+        received: Identity,
+    },
+    /// The gateway wants to authenticate otherwise than by a pre-shared key.
+    PeerMethodUnexpected {
+        /// What it wants: "EAP", "RSA signature"...
+        method: String,
+    },
+    /// The gateway does not carry the subnets we asked for.
+    SelectorsRefused {
+        /// Our side, asked.
+        local: Vec<Selector>,
+        /// Its side, asked.
+        remote: Vec<Selector>,
+        /// What it answered, if it did: local then remote.
+        answered: Option<(Vec<Selector>, Vec<Selector>)>,
+    },
+    /// The gateway gave no address, or one that cannot be used.
+    AddressRefused {
+        /// What it said or gave, for people.
+        reason: String,
+    },
+    /// The gateway refused the child or the SA for another reason: the notify's RFC name.
+    Refused {
+        /// In which exchange.
+        phase: Phase,
+        /// RFC name of the notify.
+        notify: String,
+    },
+    /// The gateway broke the protocol in an authenticated message.
+    PeerViolation {
+        /// What it did.
+        what: &'static str,
+    },
+    /// The gateway ended the SA by DELETE.
+    ClosedByPeer,
+    /// The gateway was asked for a sign of life and gave none.
+    PeerDead {
+        /// How long it was silent.
+        silent: Duration,
+    },
+    /// A lifetime ended.
+    LifetimeEnded,
+    /// We were told to close.
+    ClosedByUs {
+        /// Whether the gateway confirmed the DELETE.
+        confirmed: bool,
+    },
+}
+
+/// Why a datagram was not used. Each is a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DropReason {
+    /// It is no well-formed message.
+    Malformed,
+    /// Another SPI pair, role or exchange than any of ours.
+    NotOurs,
+    /// From another address than the gateway's.
+    WrongAddress,
+    /// The integrity check failed.
+    Forged,
+    /// A message ID outside the window, or of a finished exchange.
+    OutsideWindow,
+    /// An unauthenticated error or hint that is not acted on.
+    Unauthenticated,
+    /// A cookie, group or key exchange value that is not acceptable.
+    Unacceptable,
+    /// A bound was reached: candidates, fragments, rates.
+    Bounded,
+    /// A fragment that is a repetition or does not fit.
+    Fragment,
+    /// A major version that is not ours.
+    MajorVersion,
+}
+
+/// A session as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// State by name.
+    pub state: &'static str,
+    /// Both sides' IKE SPIs, the peer's once it is known.
+    pub spis: (IkeSpi, Option<IkeSpi>),
+    /// Suite, once chosen.
+    pub suite: Option<IkeSuite>,
+    /// The path in use.
+    pub path: Path,
+}

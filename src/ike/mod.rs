@@ -1,0 +1,5 @@
+//! IKE: negotiates and keeps SAs. `Session` is all that its users see. The versions fork in `session` and share only values and leaf functions.
+
+pub mod action;
+pub mod identity;
+pub mod profile;

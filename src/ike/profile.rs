@@ -1,0 +1,112 @@
+//! What a session is to negotiate: one gateway's settings as values, valid when they arrive here.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::crypto::secret::Secret;
+use crate::ike::identity::Identity;
+use crate::sa::{
+    lifetime::Lifetime,
+    selector::Selector,
+    suite::{EspOffer, IkeOffer},
+};
+
+/// All a session needs to know of one gateway.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Which protocol is spoken.
+    pub protocol: Protocol,
+    /// Who we say we are.
+    pub local_identity: Identity,
+    /// Who the gateway may say it is; the peer's must equal one of them. Never empty.
+    pub remote_identities: Vec<Identity>,
+    /// Whether the first of `remote_identities` is sent as IDr: only when the configuration named it.
+    pub send_remote_identity: bool,
+    /// The pre-shared key, raw octets.
+    pub psk: Arc<Secret>,
+    /// What is offered for the IKE SA, in order. Never empty.
+    pub ike_offers: Vec<IkeOffer>,
+    /// Time after which the IKE SA must not be used any more.
+    pub ike_lifetime: Lifetime,
+    /// What is asked of the gateway besides the child: addresses, DNS.
+    pub request: AddressRequest,
+    /// The child SA.
+    pub child: ChildProfile,
+    /// UDP port of the gateway for encapsulated traffic, 4500 unless configured.
+    pub encapsulation_port: u16,
+    /// How requests are repeated.
+    pub retransmission: RetransmissionPolicy,
+    /// After how long without a sign of life the peer is asked for one; `None`: never.
+    pub dpd: Option<Duration>,
+    /// How often a NAT keepalive is sent when nothing else was; 20 s unless configured.
+    pub keepalive: Duration,
+    /// Whether IKE fragmentation is announced, and the largest datagram (IP header included) that is sent unfragmented: 1280 unless configured.
+    pub fragmentation: Option<u16>,
+    /// Whether INITIAL_CONTACT is sent: only when no other replica has this identity (RFC 7296 §2.4).
+    pub initial_contact: bool,
+    /// Octets of our nonce, 16 to 256; 32 unless configured.
+    pub nonce_len: u16,
+}
+
+/// Which IKE is spoken. It is never changed by what a peer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 7296.
+    Ikev2,
+}
+
+/// Which inner addresses are asked for with CFG_REQUEST.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AddressRequest {
+    /// Ask for an IPv4 address; the value is one we had and would like again, or unspecified.
+    pub ipv4: Option<Ipv4Addr>,
+    /// Ask for an IPv6 address.
+    pub ipv6: Option<Ipv6Addr>,
+    /// Ask for name servers.
+    pub dns: bool,
+    /// Addresses and prefix lengths that are ours by configuration, when none is asked for.
+    pub fixed: Vec<(std::net::IpAddr, u8)>,
+}
+
+/// The child SA that is to be made.
+#[derive(Debug, Clone)]
+pub struct ChildProfile {
+    /// What is offered, in order. Never empty.
+    pub offers: Vec<EspOffer>,
+    /// Our side (TSi). When a virtual address is asked for: everything, which the gateway narrows to it.
+    pub local: Vec<Selector>,
+    /// The gateway's side (TSr): the configured subnets.
+    pub remote: Vec<Selector>,
+    /// Limits of each SA.
+    pub lifetime: Lifetime,
+    /// Packets that may arrive out of order, 0 to 8192; 1024 unless configured.
+    pub replay_window: u32,
+}
+
+/// How often and how long a request is repeated (RFC 7296 §2.1, §2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetransmissionPolicy {
+    /// Wait before the first repetition.
+    pub first: Duration,
+    /// Each wait is this many percent of the one before; more than 100.
+    pub growth_percent: u32,
+    /// No wait is longer than this.
+    pub longest: Duration,
+    /// Repetitions before the peer is given up.
+    pub repetitions: u32,
+    /// Each wait is made up to this many percent longer at random.
+    pub jitter_percent: u32,
+}
+
+impl Default for RetransmissionPolicy {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(500),
+            growth_percent: 180,
+            longest: Duration::from_secs(20),
+            repetitions: 8,
+            jitter_percent: 20,
+        }
+    }
+}
