@@ -2,4 +2,6 @@
 
 pub mod action;
 pub mod identity;
+pub mod nat;
 pub mod profile;
+mod v2;
