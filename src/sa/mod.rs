@@ -4,6 +4,8 @@
 pub mod command;
 pub mod keys;
 pub mod lifetime;
+pub mod nearest;
+pub mod notation;
 pub mod path;
 pub mod selector;
 pub mod spi;
