@@ -4,4 +4,6 @@ pub mod action;
 pub mod identity;
 pub mod nat;
 pub mod profile;
+pub mod retransmit;
+pub mod timer;
 mod v2;

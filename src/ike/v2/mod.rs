@@ -10,6 +10,7 @@
 
 mod auth;
 mod capabilities;
+mod fragment;
 
 use std::collections::VecDeque;
 
