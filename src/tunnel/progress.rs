@@ -1,0 +1,109 @@
+//! What a tunnel tells whoever watches it come up: one value a phase, in the order a person meets them.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::ike::action::{DropReason, Failure, Phase};
+use crate::ike::identity::Identity;
+use crate::sa::selector::Selector;
+use crate::sa::suite::{EspSuite, IkeSuite};
+
+/// One step of a tunnel's life.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// The gateway's name gave these addresses; for an address in the configuration, that address.
+    Resolved {
+        /// As configured.
+        gateway: String,
+        /// In the order they are tried.
+        addresses: Vec<IpAddr>,
+    },
+    /// The gateway's name could not be resolved.
+    NotResolved {
+        /// As configured.
+        gateway: String,
+        /// The resolver's words.
+        reason: String,
+    },
+    /// The host has no way to the address.
+    NoPath {
+        /// The gateway.
+        remote: IpAddr,
+        /// The operating system's words.
+        reason: String,
+    },
+    /// The first message leaves.
+    Connecting {
+        /// To this address and port.
+        remote: std::net::SocketAddr,
+    },
+    /// IKE_SA_INIT is done.
+    SaInitDone {
+        /// What was chosen.
+        suite: IkeSuite,
+        /// A NAT was seen before us.
+        local_nat: bool,
+        /// A NAT was seen before the gateway.
+        remote_nat: bool,
+    },
+    /// The gateway proved that it has the key.
+    Authenticated {
+        /// What it calls itself.
+        identity: Identity,
+    },
+    /// The child SA is there.
+    ChildUp {
+        /// What was chosen.
+        suite: EspSuite,
+        /// What is reached through it.
+        remote: Vec<Selector>,
+    },
+    /// The gateway assigned addresses.
+    Addresses {
+        /// With their prefix lengths; empty when none was asked for.
+        addresses: Vec<(IpAddr, u8)>,
+        /// Name servers the gateway named.
+        dns: Vec<IpAddr>,
+    },
+    /// Addresses and routes are set on the host.
+    Routes {
+        /// Name of the TUN device.
+        device: String,
+        /// Octets of the largest inner packet.
+        mtu: u16,
+        /// What is routed to it.
+        routes: Vec<(IpAddr, u8)>,
+    },
+    /// The tunnel carries traffic.
+    Up,
+    /// A request is being repeated.
+    Repeating {
+        /// Which exchange.
+        exchange: Phase,
+        /// How often it was repeated.
+        repetition: u32,
+    },
+    /// A datagram was dropped.
+    Dropped(DropReason),
+    /// Something of note.
+    Notice(String),
+    /// An attempt failed or a tunnel that was up ended.
+    Down {
+        /// The gateway it was with.
+        remote: IpAddr,
+        /// Why.
+        failure: Failure,
+        /// Whether it had been up.
+        was_up: bool,
+    },
+    /// The host could not be set up: addresses or routes.
+    HostFailed {
+        /// The operating system's words.
+        reason: String,
+    },
+    /// The next attempt comes after this wait.
+    Waiting {
+        /// How long.
+        wait: Duration,
+    },
+}
