@@ -1,5 +1,11 @@
 //! Authenticated protection of a text: either an AEAD, or CBC with an HMAC (encrypt, then MAC). ESP and IKE use the same ones.
 
+use std::fmt;
+
+use subtle::Choice;
+
+use crate::crypto::aead::AeadKey;
+use crate::crypto::cbc_hmac::{CbcHmacOpener, CbcHmacSealer};
 use crate::crypto::secret::Secret;
 
 /// An AES key length.
@@ -77,7 +83,19 @@ pub enum Integrity {
     HmacSha512_256,
 }
 
+impl Cbc {
+    /// Whether `[security] allow_weak` is needed.
+    pub const fn is_weak(self) -> bool {
+        matches!(self, Self::TripleDes)
+    }
+}
+
 impl Integrity {
+    /// Whether `[security] allow_weak` is needed.
+    pub const fn is_weak(self) -> bool {
+        matches!(self, Self::HmacSha1_96)
+    }
+
     /// Octets of the key.
     pub const fn key_len(self) -> usize {
         match self {
@@ -114,6 +132,14 @@ pub enum Protection {
 }
 
 impl Protection {
+    /// Whether `[security] allow_weak` is needed.
+    pub const fn is_weak(self) -> bool {
+        match self {
+            Self::Aead(_) => false,
+            Self::CbcHmac { encryption, integrity } => encryption.is_weak() || integrity.is_weak(),
+        }
+    }
+
     /// Octets of the encryption key as taken from the key material, with the salt of an AEAD behind it (RFC 4106 §8.1, RFC 7634 §2).
     pub const fn encryption_key_len(self) -> usize {
         match self {
@@ -167,3 +193,182 @@ pub struct ProtectionKeys {
     /// Integrity key; `Protection::integrity_key_len` octets.
     pub integrity: Secret,
 }
+
+/// A key's length is not the one its protection has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadKey;
+
+/// A text's parts do not have the lengths of their protection. Nothing was sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadLength;
+
+/// The ICV is not of this text and key, or a length is wrong: one answer for every reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forged;
+
+/// Proof that a text's ICV was right. Only the check can make one.
+#[derive(Debug)]
+pub struct Authentic(());
+
+impl Authentic {
+    pub(in crate::crypto) fn when(matches: Choice) -> Result<Self, Forged> {
+        if bool::from(matches) { Ok(Self(())) } else { Err(Forged) }
+    }
+
+    pub(in crate::crypto) fn by_ring<T>(opened: Result<T, ring::error::Unspecified>) -> Result<Self, Forged> {
+        opened.map(|_| Self(())).map_err(|_| Forged)
+    }
+}
+
+/// One text to seal or open in place.
+#[derive(Debug)]
+pub struct Text<'a> {
+    /// Authenticated before the IV. IKE: the message up to the IV. ESP: SPI and sequence number, with an AEAD and ESN all 64 bits of it.
+    pub associated: &'a [u8],
+    /// `Protection::iv_len` octets. CBC: never predictable. AEAD: never twice under one key.
+    pub iv: &'a [u8],
+    /// Padded to `Protection::block_len`.
+    pub text: &'a mut [u8],
+    /// Authenticated behind the text: the high half of an ESN for CBC with HMAC (RFC 4303 §2.2.1), else empty.
+    pub suffix: &'a [u8],
+    /// `Protection::icv_len` octets; written by sealing, read by opening.
+    pub icv: &'a mut [u8],
+}
+
+impl Text<'_> {
+    fn fits(&self, protection: Protection) -> bool {
+        let aead = matches!(protection, Protection::Aead(_));
+        self.iv.len() == protection.iv_len()
+            && self.icv.len() == protection.icv_len()
+            && self.text.len().is_multiple_of(protection.block_len())
+            && (!aead || self.suffix.is_empty())
+    }
+}
+
+/// Seals texts under the keys of one direction; the keys' schedules are computed once.
+pub struct Sealer {
+    protection: Protection,
+    engine: SealEngine,
+}
+
+enum SealEngine {
+    Aead(AeadKey),
+    CbcHmac(CbcHmacSealer),
+}
+
+impl Sealer {
+    /// Fails when a key's length is not the protection's.
+    pub fn new(protection: Protection, keys: &ProtectionKeys) -> Result<Self, BadKey> {
+        keys.fit(protection)?;
+        let engine = match protection {
+            Protection::Aead(aead) => SealEngine::Aead(AeadKey::new(aead, &keys.encryption)?),
+            Protection::CbcHmac { encryption, integrity } => {
+                SealEngine::CbcHmac(CbcHmacSealer::new(encryption, integrity, keys)?)
+            }
+        };
+        Ok(Self { protection, engine })
+    }
+
+    /// What the keys are for.
+    pub fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// Encrypts the text and fills the ICV.
+    pub fn seal(&self, mut job: Text<'_>) -> Result<(), BadLength> {
+        if !job.fits(self.protection) {
+            return Err(BadLength);
+        }
+        self.seal_fitting(&mut job)
+    }
+
+    /// Seals all, or none when one has a wrong length.
+    pub fn seal_batch(&self, jobs: &mut [Text<'_>]) -> Result<(), BadLength> {
+        if !jobs.iter().all(|job| job.fits(self.protection)) {
+            return Err(BadLength);
+        }
+        jobs.iter_mut().try_for_each(|job| self.seal_fitting(job))
+    }
+
+    fn seal_fitting(&self, job: &mut Text<'_>) -> Result<(), BadLength> {
+        match &self.engine {
+            SealEngine::Aead(key) => key.seal(job),
+            SealEngine::CbcHmac(key) => key.seal(job),
+        }
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("protection", &self.protection).finish_non_exhaustive()
+    }
+}
+
+/// Opens texts under the keys of one direction; the keys' schedules are computed once.
+pub struct Opener {
+    protection: Protection,
+    engine: OpenEngine,
+}
+
+enum OpenEngine {
+    Aead(AeadKey),
+    CbcHmac(CbcHmacOpener),
+}
+
+impl Opener {
+    /// Fails when a key's length is not the protection's.
+    pub fn new(protection: Protection, keys: &ProtectionKeys) -> Result<Self, BadKey> {
+        keys.fit(protection)?;
+        let engine = match protection {
+            Protection::Aead(aead) => OpenEngine::Aead(AeadKey::new(aead, &keys.encryption)?),
+            Protection::CbcHmac { encryption, integrity } => {
+                OpenEngine::CbcHmac(CbcHmacOpener::new(encryption, integrity, keys)?)
+            }
+        };
+        Ok(Self { protection, engine })
+    }
+
+    /// What the keys are for.
+    pub fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// Checks the ICV, and decrypts the text only if it is right. After `Forged` nothing decrypted is in the text: it is as it came, or, where
+    /// the AEAD checks and decrypts in one pass (16-octet ICVs), all zeros. Who wants to try another key keeps a copy.
+    pub fn open(&self, mut job: Text<'_>) -> Result<Authentic, Forged> {
+        self.open_one(&mut job)
+    }
+
+    /// Opens each by itself; `verdicts` is emptied and gets one entry for each, in order.
+    pub fn open_batch(&self, jobs: &mut [Text<'_>], verdicts: &mut Vec<Result<Authentic, Forged>>) {
+        verdicts.clear();
+        verdicts.extend(jobs.iter_mut().map(|job| self.open_one(job)));
+    }
+
+    fn open_one(&self, job: &mut Text<'_>) -> Result<Authentic, Forged> {
+        if !job.fits(self.protection) {
+            return Err(Forged);
+        }
+        match &self.engine {
+            OpenEngine::Aead(key) => key.open(job),
+            OpenEngine::CbcHmac(key) => key.open(job),
+        }
+    }
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").field("protection", &self.protection).finish_non_exhaustive()
+    }
+}
+
+impl ProtectionKeys {
+    fn fit(&self, protection: Protection) -> Result<(), BadKey> {
+        let fits = self.encryption.len() == protection.encryption_key_len()
+            && self.integrity.len() == protection.integrity_key_len();
+        if fits { Ok(()) } else { Err(BadKey) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
