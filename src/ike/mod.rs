@@ -6,4 +6,5 @@ pub mod nat;
 pub mod profile;
 pub mod retransmit;
 pub mod timer;
-mod v2;
+pub mod v2;
+pub mod wire;

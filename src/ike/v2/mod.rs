@@ -11,6 +11,7 @@
 mod auth;
 mod capabilities;
 mod fragment;
+pub mod message;
 
 use std::collections::VecDeque;
 
