@@ -1,6 +1,7 @@
 //! IKE: negotiates and keeps SAs. `Session` is all that its users see. The versions fork in `session` and share only values and leaf functions.
 
 pub mod action;
+mod attribute;
 pub mod identity;
 pub mod nat;
 pub mod profile;
