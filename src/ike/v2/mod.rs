@@ -11,7 +11,9 @@
 mod auth;
 mod capabilities;
 mod fragment;
+mod keys;
 pub mod message;
+mod protect;
 
 use std::collections::VecDeque;
 
@@ -29,6 +31,7 @@ use crate::time::Instant;
 
 use auth::PeerAuthenticated;
 use capabilities::Capabilities;
+use protect::MessageProtection;
 
 /// What a state is given with every call.
 pub(super) struct Context<'a> {
@@ -92,6 +95,7 @@ struct EstablishedParts {
     /// Ours (the initiator's), then the peer's.
     spis: (IkeSpi, IkeSpi),
     suite: IkeSuite,
+    protection: MessageProtection,
     sk_d: Secret,
     path: Path,
     nat: NatSituation,
