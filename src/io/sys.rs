@@ -1,0 +1,317 @@
+//! The system calls of the packet path that the standard library does not have. The only file of `io` with unsafe code:
+//! each block hands the kernel pointers to memory that is borrowed or owned for the whole call, with its true length.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::time::Duration;
+
+/// The most datagrams of one receiving or sending call.
+pub const BATCH: usize = 32;
+
+/// Room for the ancillary data that is used: one TOS or traffic class octet, kept as an int.
+const CONTROL: usize = 32;
+
+/// Memory for ancillary data, aligned as the kernel's header for it wants.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; CONTROL]);
+
+fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn checked_len(result: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+fn socklen(len: usize) -> libc::socklen_t {
+    libc::socklen_t::try_from(len).unwrap_or(libc::socklen_t::MAX)
+}
+
+/// A non-blocking eventfd(2).
+pub(super) fn event_descriptor() -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointers.
+    let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+    // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Adds one to an eventfd.
+pub(super) fn signal_event(fd: &OwnedFd) -> io::Result<()> {
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: the pointer and length are those of `one`.
+    checked_len(unsafe { libc::write(fd.as_raw_fd(), one.as_ptr().cast(), one.len()) }).map(|_| ())
+}
+
+/// Sets an eventfd to zero.
+pub(super) fn clear_event(fd: &OwnedFd) -> io::Result<()> {
+    let mut count = [0_u8; 8];
+    // SAFETY: the pointer and length are those of `count`.
+    checked_len(unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) }).map(|_| ())
+}
+
+/// poll(2) for reading, on at most three descriptors: each gets whether a read will not block. A signal ends it with nothing ready.
+pub(super) fn poll(list: &mut [(RawFd, bool)], limit: Option<Duration>) -> io::Result<()> {
+    let mut entries = [libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; 3];
+    for (entry, (fd, _)) in entries.iter_mut().zip(list.iter()) {
+        entry.fd = *fd;
+    }
+    let milliseconds = limit.map_or(-1, milliseconds);
+    // SAFETY: the pointer and count are those of `entries`; entries with a descriptor of -1 are ignored by the kernel.
+    let result = unsafe { libc::poll(entries.as_mut_ptr(), 3, milliseconds) };
+    if let Err(error) = checked(result) {
+        return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
+    }
+    // POLLERR, POLLHUP and POLLNVAL count as readable: the read tells what is the matter.
+    for (entry, (_, readable)) in entries.iter().zip(list.iter_mut()) {
+        *readable = entry.revents != 0;
+    }
+    Ok(())
+}
+
+/// Waits until a write will not block; `false` when `limit` is over first.
+pub(super) fn poll_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    // SAFETY: the pointer is to one entry.
+    checked(unsafe { libc::poll(&raw mut entry, 1, milliseconds(limit)) }).map(|ready| ready > 0)
+}
+
+/// Rounded up, so that a short wait does not become a busy loop.
+fn milliseconds(limit: Duration) -> libc::c_int {
+    libc::c_int::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
+}
+
+/// TUNSETIFF on an open `/dev/net/tun`; gives the name the kernel chose. `name` may hold one `%d`, and has at most 15 octets.
+pub(super) fn attach_tun(fd: BorrowedFd<'_>, name: &str) -> io::Result<String> {
+    // SAFETY: all zero is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    if name.len() >= request.ifr_name.len() || name.contains('\0') {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    for (slot, octet) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *slot = libc::c_char::from_ne_bytes([octet]);
+    }
+    let flags = libc::IFF_TUN | libc::IFF_NO_PI;
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).unwrap_or_default();
+    // SAFETY: TUNSETIFF reads and writes one ifreq, which `request` is.
+    checked(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
+    // SAFETY: the array started as zeros, at most 15 octets were written by us, and the kernel ends what it writes with a zero.
+    let chosen = unsafe { CStr::from_ptr(request.ifr_name.as_ptr()) };
+    Ok(chosen.to_string_lossy().into_owned())
+}
+
+/// setsockopt(2) with an int.
+pub(super) fn set_option(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let len = socklen(mem::size_of_val(&value));
+    // SAFETY: the pointer and length are those of `value`.
+    checked(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), len) }).map(|_| ())
+}
+
+/// getsockopt(2) of an int.
+pub(super) fn option(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = socklen(mem::size_of_val(&value));
+    // SAFETY: the pointers are to `value` and its length, both ours.
+    checked(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len) })?;
+    Ok(value)
+}
+
+/// One datagram that was received, or room for one.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// Where the octets go.
+    pub buffer: &'a mut [u8],
+    /// How many arrived.
+    pub len: usize,
+    /// From whom.
+    pub from: Option<SocketAddr>,
+    /// TOS or traffic class of the outer header.
+    pub tos: u8,
+    /// More octets came than there was room for.
+    pub truncated: bool,
+}
+
+impl<'a> Arrival<'a> {
+    /// Room for one datagram.
+    pub const fn new(buffer: &'a mut [u8]) -> Self {
+        Self { buffer, len: 0, from: None, tos: 0, truncated: false }
+    }
+}
+
+/// recvmmsg(2) without blocking: fills the first of `arrivals` (at most [`BATCH`]) and says how many.
+pub(super) fn receive(fd: BorrowedFd<'_>, arrivals: &mut [Arrival<'_>]) -> io::Result<usize> {
+    let mut names = [MaybeUninit::<libc::sockaddr_storage>::zeroed(); BATCH];
+    let mut controls = [Control([0; CONTROL]); BATCH];
+    let mut vectors = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+    // SAFETY: all zero is a valid mmsghdr: no name, no vectors, no control.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+    let parts = headers.iter_mut().zip(names.iter_mut()).zip(controls.iter_mut()).zip(vectors.iter_mut());
+    let mut count: libc::c_uint = 0;
+    for ((((header, name), control), vector), arrival) in parts.zip(arrivals.iter_mut()) {
+        vector.iov_base = arrival.buffer.as_mut_ptr().cast();
+        vector.iov_len = arrival.buffer.len();
+        header.msg_hdr.msg_name = name.as_mut_ptr().cast();
+        header.msg_hdr.msg_namelen = socklen(mem::size_of::<libc::sockaddr_storage>());
+        header.msg_hdr.msg_iov = vector;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_hdr.msg_controllen = CONTROL as _;
+        count = count.saturating_add(1);
+    }
+    // SAFETY: the first `count` headers point to names, vectors, controls and buffers that live until this function returns,
+    // each with its true length.
+    let received = checked(unsafe {
+        libc::recvmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _, ptr::null_mut())
+    })?;
+    let received = usize::try_from(received).unwrap_or_default();
+    for ((header, name), arrival) in headers.iter().zip(names.iter()).zip(arrivals.iter_mut()).take(received) {
+        arrival.len = usize::try_from(header.msg_len).unwrap_or_default().min(arrival.buffer.len());
+        // SAFETY: the storage was zeroed, and zeros or what the kernel wrote are both valid for it.
+        arrival.from = from_storage(unsafe { name.assume_init_ref() });
+        arrival.truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+        arrival.tos = tos_of(&header.msg_hdr);
+    }
+    Ok(received)
+}
+
+/// The TOS or traffic class among a received header's ancillary data; 0 if there is none.
+fn tos_of(header: &libc::msghdr) -> u8 {
+    // SAFETY: `header` came back from the kernel with its control memory still borrowed by the caller; the macros stay inside it.
+    let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
+    while !message.is_null() {
+        // SAFETY: not null, so it points to a whole cmsghdr within the control memory.
+        let head = unsafe { message.read() };
+        // SAFETY: as above; data follows the header within the control memory.
+        let data = unsafe { libc::CMSG_DATA(message) };
+        match (head.cmsg_level, head.cmsg_type) {
+            // IP_TOS comes as one octet.
+            // SAFETY: the kernel wrote at least one octet of data.
+            (libc::IPPROTO_IP, libc::IP_TOS) => return unsafe { data.read() },
+            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                // SAFETY: the kernel wrote an int here; it may stand unaligned.
+                let value = unsafe { data.cast::<libc::c_int>().read_unaligned() };
+                return u8::try_from(value & 0xff).unwrap_or_default();
+            }
+            _ => {}
+        }
+        // SAFETY: both pointers are into the header's own control memory.
+        message = unsafe { libc::CMSG_NXTHDR(header, message) };
+    }
+    0
+}
+
+/// One datagram to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Departure<'a> {
+    /// The first part.
+    pub head: &'a [u8],
+    /// What follows it directly.
+    pub body: &'a [u8],
+    /// To whom.
+    pub to: SocketAddr,
+    /// TOS or traffic class of the outer header.
+    pub tos: u8,
+}
+
+/// sendmmsg(2) without blocking: sends the first of `departures` (at most [`BATCH`]) and says how many.
+/// The error is that of the first; those after a failed one were not tried.
+pub(super) fn send(fd: BorrowedFd<'_>, departures: &[Departure<'_>]) -> io::Result<usize> {
+    let mut names = [MaybeUninit::<libc::sockaddr_storage>::zeroed(); BATCH];
+    let mut controls = [Control([0; CONTROL]); BATCH];
+    let mut vectors = [[libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; 2]; BATCH];
+    // SAFETY: all zero is a valid mmsghdr: no name, no vectors, no control.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+    let parts = headers.iter_mut().zip(names.iter_mut()).zip(controls.iter_mut()).zip(vectors.iter_mut());
+    let mut count: libc::c_uint = 0;
+    for ((((header, name), control), vector), departure) in parts.zip(departures) {
+        let [head, body] = vector;
+        // The kernel only reads what is sent, though iovec's pointer is not const.
+        head.iov_base = departure.head.as_ptr().cast_mut().cast();
+        head.iov_len = departure.head.len();
+        body.iov_base = departure.body.as_ptr().cast_mut().cast();
+        body.iov_len = departure.body.len();
+        header.msg_hdr.msg_name = name.as_mut_ptr().cast();
+        header.msg_hdr.msg_namelen = to_storage(departure.to, name);
+        header.msg_hdr.msg_iov = vector.as_mut_ptr();
+        header.msg_hdr.msg_iovlen = 2;
+        if departure.tos != 0 {
+            write_tos(&mut header.msg_hdr, control, departure);
+        }
+        count = count.saturating_add(1);
+    }
+    // SAFETY: the first `count` headers point to names, vectors, controls and data that live until this function returns,
+    // each with its true length.
+    let sent = checked(unsafe { libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) })?;
+    Ok(usize::try_from(sent).unwrap_or_default())
+}
+
+fn write_tos(header: &mut libc::msghdr, control: &mut Control, departure: &Departure<'_>) {
+    let (level, kind) = match departure.to {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    };
+    let value = libc::c_int::from(departure.tos);
+    let len = u32::try_from(mem::size_of_val(&value)).unwrap_or_default();
+    header.msg_control = control.0.as_mut_ptr().cast();
+    // SAFETY: pure arithmetic on a length.
+    header.msg_controllen = unsafe { libc::CMSG_SPACE(len) } as _;
+    // SAFETY: the control memory is aligned and larger than the space of one int, so the first header lies wholly in it.
+    unsafe {
+        let message = libc::CMSG_FIRSTHDR(header);
+        (*message).cmsg_level = level;
+        (*message).cmsg_type = kind;
+        (*message).cmsg_len = libc::CMSG_LEN(len) as _;
+        libc::CMSG_DATA(message).cast::<libc::c_int>().write_unaligned(value);
+    }
+}
+
+fn from_storage(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match libc::c_int::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: sockaddr_storage is large enough and aligned for every address; the family says which it is.
+            let address = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes());
+            Some(SocketAddrV4::new(ip, u16::from_be(address.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let address = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
+            Some(SocketAddrV6::new(ip, u16::from_be(address.sin6_port), 0, address.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+fn to_storage(address: SocketAddr, storage: &mut MaybeUninit<libc::sockaddr_storage>) -> libc::socklen_t {
+    match address {
+        SocketAddr::V4(address) => {
+            let plain = libc::sockaddr_in {
+                sin_family: libc::sa_family_t::try_from(libc::AF_INET).unwrap_or_default(),
+                sin_port: address.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: sockaddr_storage is large enough and aligned for every address.
+            unsafe { storage.as_mut_ptr().cast::<libc::sockaddr_in>().write(plain) };
+            socklen(mem::size_of_val(&plain))
+        }
+        SocketAddr::V6(address) => {
+            let plain = libc::sockaddr_in6 {
+                sin6_family: libc::sa_family_t::try_from(libc::AF_INET6).unwrap_or_default(),
+                sin6_port: address.port().to_be(),
+                sin6_flowinfo: 0,
+                sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
+                sin6_scope_id: address.scope_id(),
+            };
+            // SAFETY: as above.
+            unsafe { storage.as_mut_ptr().cast::<libc::sockaddr_in6>().write(plain) };
+            socklen(mem::size_of_val(&plain))
+        }
+    }
+}

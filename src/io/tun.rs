@@ -1,0 +1,248 @@
+//! The TUN device: opened by name, non-persistent, so that it vanishes with the process.
+//!
+//! It reads and writes whole IP packets. Its MTU, addresses and routes are `os`'s matter.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::io::{capability::Capabilities, sys};
+
+/// The device node of the TUN driver.
+pub const DEVICE_NODE: &str = "/dev/net/tun";
+
+/// The name that is asked for when none is configured: the kernel puts the first free number for `%d`.
+pub const DEFAULT_NAME: &str = "vpnd%d";
+
+/// Octets of the longest interface name (IFNAMSIZ without the closing zero).
+const LONGEST_NAME: usize = 15;
+
+/// A TUN device. Reading and writing take `&self`: one thread reads while another writes.
+#[derive(Debug)]
+pub struct Tun {
+    file: File,
+    name: String,
+}
+
+impl Tun {
+    /// Opens a device called `name` (it may end in `%d` for the first free number), non-blocking. It is down and has no address.
+    ///
+    /// # Errors
+    /// [`TunError`] tells what the host refuses, and what helps.
+    pub fn open(name: &str) -> Result<Self, TunError> {
+        let name = checked_name(name)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+            .open(DEVICE_NODE)
+            .map_err(TunError::from_open)?;
+        let chosen = sys::attach_tun(file.as_fd(), name).map_err(|error| {
+            let net_admin = Capabilities::effective().ok().map(Capabilities::has_net_admin);
+            let taken = Path::new("/sys/class/net").join(name).exists();
+            TunError::from_attach(error, name, net_admin, taken)
+        })?;
+        Ok(Self { file, name: chosen })
+    }
+
+    /// The device's name as the kernel knows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads one packet into `buffer`; `WouldBlock` when there is none. A longer packet is cut to the buffer.
+    ///
+    /// # Errors
+    /// [`is_gone`] says of an error whether the device was removed; any other concerns one packet.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.file).read(buffer)
+    }
+
+    /// Writes one packet, as if it had arrived on the device.
+    ///
+    /// # Errors
+    /// As for [`Self::read`]. While the device is down every write is refused with EIO.
+    pub fn write(&self, packet: &[u8]) -> io::Result<()> {
+        (&self.file).write(packet).map(|_| ())
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Whether an error of reading or writing means that the device was removed: it does not come back.
+pub fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADFD | libc::EBADF | libc::ENODEV))
+}
+
+fn checked_name(name: &str) -> Result<&str, TunError> {
+    let bad = |why| Err(TunError::BadName { name: name.to_owned(), why });
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        return bad("an interface name has 1 to 15 characters");
+    }
+    if name == "." || name == ".." || !name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'/' && octet != b':') {
+        return bad("an interface name has no space, no '/' and no ':'");
+    }
+    let stem = name.strip_suffix("%d").unwrap_or(name);
+    if stem.contains('%') {
+        return bad("'%' may stand only in a closing %d");
+    }
+    Ok(name)
+}
+
+/// Why there is no TUN device. Each says what happened and what to try; none is mended by trying again.
+#[derive(Debug)]
+pub enum TunError {
+    /// There is no device node, or no driver behind it.
+    Missing(io::Error),
+    /// The device node is there, but the process may not open it: a device cgroup (EPERM) or the node's mode (EACCES).
+    OpenDenied(io::Error),
+    /// The node was opened, but making a device needs a capability.
+    NoCapability {
+        /// What TUNSETIFF said.
+        error: io::Error,
+        /// Whether CAP_NET_ADMIN is in the effective set; `None` when that cannot be told.
+        net_admin: Option<bool>,
+    },
+    /// The name belongs to another device or process.
+    NameTaken {
+        /// The name.
+        name: String,
+        /// What TUNSETIFF said.
+        error: io::Error,
+    },
+    /// No interface can have this name.
+    BadName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Anything else.
+    Other(io::Error),
+}
+
+impl TunError {
+    fn from_open(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ENXIO) => Self::Missing(error),
+            Some(libc::EPERM | libc::EACCES) => Self::OpenDenied(error),
+            _ => Self::Other(error),
+        }
+    }
+
+    fn from_attach(error: io::Error, name: &str, net_admin: Option<bool>, taken: bool) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EBUSY) => Self::NameTaken { name: name.to_owned(), error },
+            // The kernel says so when the name belongs to a device of another kind.
+            Some(libc::EINVAL | libc::EEXIST) if taken => Self::NameTaken { name: name.to_owned(), error },
+            Some(libc::EPERM | libc::EACCES) => Self::NoCapability { error, net_admin },
+            _ => Self::Other(error),
+        }
+    }
+}
+
+impl fmt::Display for TunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(error) => write!(
+                f,
+                "there is no TUN driver at {DEVICE_NODE} ({error}). \
+                 In a container, start it with `--device /dev/net/tun --cap-add NET_ADMIN`; on a host, load it with `modprobe tun`"
+            ),
+            Self::OpenDenied(error) if error.raw_os_error() == Some(libc::EACCES) => write!(
+                f,
+                "{DEVICE_NODE} is there, but its file permissions do not let this user open it ({error}). \
+                 Run as root, or give the node mode 0666"
+            ),
+            Self::OpenDenied(error) => write!(
+                f,
+                "{DEVICE_NODE} is there, but the device cgroup does not let this process open it ({error}). \
+                 Start the container with `--device /dev/net/tun` (or a device rule for char 10:200 rwm); in systemd, `DeviceAllow=/dev/net/tun rw`. \
+                 runc 1.2.0 to 1.2.3 refuse it by default: use another release"
+            ),
+            Self::NoCapability { error, net_admin: Some(true) } => write!(
+                f,
+                "making a TUN device was refused ({error}) although CAP_NET_ADMIN is there: \
+                 the network namespace belongs to another user namespace, or the device of this name belongs to another user"
+            ),
+            Self::NoCapability { error, .. } => write!(
+                f,
+                "making a TUN device needs CAP_NET_ADMIN, which this process does not have ({error}). \
+                 Start the container with `--cap-add NET_ADMIN`; in systemd, `AmbientCapabilities=CAP_NET_ADMIN`; from a shell, run as root"
+            ),
+            Self::NameTaken { name, error } => write!(
+                f,
+                "the interface name {name:?} is taken by another device or process ({error}). \
+                 Stop the other one, or set `[tun] name` to a free name; without it a free one is chosen"
+            ),
+            Self::BadName { name, why } => write!(f, "`[tun] name` cannot be {name:?}: {why}"),
+            Self::Other(error) => write!(f, "making a TUN device failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for TunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Missing(error) | Self::OpenDenied(error) | Self::Other(error) => Some(error),
+            Self::NoCapability { error, .. } | Self::NameTaken { error, .. } => Some(error),
+            Self::BadName { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn os(code: i32) -> io::Error {
+        io::Error::from_raw_os_error(code)
+    }
+
+    #[test]
+    fn each_refusal_of_the_host_is_a_message_of_its_own() {
+        let texts = [
+            TunError::from_open(os(libc::ENOENT)).to_string(),
+            TunError::from_open(os(libc::EPERM)).to_string(),
+            TunError::from_open(os(libc::EACCES)).to_string(),
+            TunError::from_attach(os(libc::EPERM), "vpnd0", Some(false), false).to_string(),
+            TunError::from_attach(os(libc::EPERM), "vpnd0", Some(true), false).to_string(),
+            TunError::from_attach(os(libc::EBUSY), "vpnd0", Some(true), true).to_string(),
+        ];
+        let keys = ["no TUN driver", "device cgroup", "file permissions", "needs CAP_NET_ADMIN", "user namespace", "taken"];
+        for (text, key) in texts.iter().zip(keys) {
+            assert!(text.contains(key), "{text}");
+            assert_eq!(texts.iter().filter(|other| other.contains(key)).count(), 1, "{key}");
+        }
+    }
+
+    #[test]
+    fn container_refusals_name_the_options_that_help() {
+        assert!(TunError::from_open(os(libc::ENOENT)).to_string().contains("--device /dev/net/tun --cap-add NET_ADMIN"));
+        assert!(TunError::from_open(os(libc::EPERM)).to_string().contains("--device /dev/net/tun"));
+        assert!(TunError::from_attach(os(libc::EPERM), "t", Some(false), false).to_string().contains("--cap-add NET_ADMIN"));
+    }
+
+    #[test]
+    fn a_name_of_another_kind_of_device_is_taken_too() {
+        assert!(matches!(TunError::from_attach(os(libc::EINVAL), "eth0", Some(true), true), TunError::NameTaken { .. }));
+        assert!(matches!(TunError::from_attach(os(libc::EINVAL), "eth0", Some(true), false), TunError::Other(_)));
+    }
+
+    #[test]
+    fn names_that_no_interface_can_have_are_refused_before_the_kernel_sees_them() {
+        for name in ["", "sixteen-letters-", "a b", "a/b", "a:b", ".", "..", "%dx", "a%s", "tun%d%d", "ü"] {
+            assert!(matches!(checked_name(name), Err(TunError::BadName { .. })), "{name:?}");
+        }
+        for name in ["vpnd0", "vpnd%d", "fifteen-letters"] {
+            assert!(checked_name(name).is_ok(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The UDP socket towards the gateway, one an address family. ESP and IKE share it (RFC 3948 §2).
+//!
+//! It is not connected: the gateway answers from port 500 and from port 4500, and a MOBIKE gateway from another address.
+//! Who may send to us is the reader's matter. Nothing here is shared between threads but the descriptor.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::io::sys;
+use crate::sa::path::{Framing, Path};
+
+/// Four zero octets before an IKE message on a port that ESP shares (RFC 3948 §2.2).
+const NON_ESP_MARKER: [u8; 4] = [0; 4];
+
+/// How long a full send buffer is waited for: long enough for a slow link to drain some, short enough to notice a command.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Whether the outer IP layer fragments datagrams that are larger than the path's MTU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathMtuDiscovery {
+    /// The kernel remembers what the path carries, sets DF on what fits, and fragments what does not.
+    #[default]
+    Want,
+    /// DF on everything; what does not fit is refused with EMSGSIZE.
+    Do,
+    /// DF on nothing.
+    Dont,
+    /// DF on everything, and the remembered path MTU is ignored.
+    Probe,
+}
+
+/// How a socket is made.
+#[derive(Clone, Debug)]
+pub struct UdpOptions {
+    /// The local address; unspecified lets the routes choose, port 0 is an ephemeral one (N-08).
+    pub bind: SocketAddr,
+    /// A firewall mark for everything this socket sends. Needs CAP_NET_ADMIN.
+    pub mark: Option<u32>,
+    /// Fragmentation of the outer layer.
+    pub discovery: PathMtuDiscovery,
+    /// Octets of the kernel's receive and send buffers; the host's limit may make them smaller.
+    pub buffers: usize,
+}
+
+/// Octets of the kernel's buffers unless asked otherwise: 10 ms at 3 Gbit/s.
+pub const DEFAULT_BUFFERS: usize = 4 << 20;
+
+impl UdpOptions {
+    /// An ephemeral port on every address of the family of `remote`.
+    pub fn towards(remote: IpAddr) -> Self {
+        let any = match remote {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Self { bind: SocketAddr::new(any, 0), mark: None, discovery: PathMtuDiscovery::default(), buffers: DEFAULT_BUFFERS }
+    }
+}
+
+/// The socket. Clones share it.
+#[derive(Clone, Debug)]
+pub struct UdpSocket {
+    socket: Arc<Socket>,
+    bound: SocketAddr,
+    mark: Option<u32>,
+}
+
+impl UdpSocket {
+    /// Makes and binds a non-blocking socket that tells the TOS or traffic class of what arrives.
+    ///
+    /// # Errors
+    /// EADDRINUSE for a configured port that is taken, EADDRNOTAVAIL for a configured address that the host does not have,
+    /// EPERM for a mark without CAP_NET_ADMIN, EAFNOSUPPORT where the family is switched off.
+    pub fn bind(options: &UdpOptions) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(options.bind), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        let (level, discover) = if options.bind.is_ipv4() {
+            socket.set_recv_tos_v4(true)?;
+            (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER)
+        } else {
+            socket.set_only_v6(true)?;
+            socket.set_recv_tclass_v6(true)?;
+            (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER)
+        };
+        // IPV6_PMTUDISC_* have the same numbers.
+        let mode = match options.discovery {
+            PathMtuDiscovery::Dont => libc::IP_PMTUDISC_DONT,
+            PathMtuDiscovery::Want => libc::IP_PMTUDISC_WANT,
+            PathMtuDiscovery::Do => libc::IP_PMTUDISC_DO,
+            PathMtuDiscovery::Probe => libc::IP_PMTUDISC_PROBE,
+        };
+        sys::set_option(socket.as_fd(), level, discover, mode)?;
+        size_buffers(&socket, options.buffers);
+        if let Some(mark) = options.mark {
+            socket.set_mark(mark)?;
+        }
+        socket.bind(&options.bind.into())?;
+        let bound = local_of(&socket)?;
+        Ok(Self { socket: Arc::new(socket), bound, mark: options.mark })
+    }
+
+    /// The address and port the socket is bound to; the address may be unspecified.
+    pub const fn bound(&self) -> SocketAddr {
+        self.bound
+    }
+
+    /// The address that datagrams to `remote` leave from by today's routes, with this socket's port: `Path::local`.
+    ///
+    /// # Errors
+    /// ENETUNREACH or EHOSTUNREACH when there is no route.
+    pub fn local_towards(&self, remote: IpAddr) -> io::Result<SocketAddr> {
+        if !self.bound.ip().is_unspecified() {
+            return Ok(self.bound);
+        }
+        let probe = self.connected_probe(remote)?;
+        Ok(SocketAddr::new(local_of(&probe)?.ip(), self.bound.port()))
+    }
+
+    /// Octets (IP header included) of the largest datagram that the kernel believes to reach `remote` whole.
+    ///
+    /// # Errors
+    /// As for [`Self::local_towards`].
+    pub fn path_mtu(&self, remote: IpAddr) -> io::Result<u16> {
+        let probe = self.connected_probe(remote)?;
+        let (level, name) =
+            if remote.is_ipv4() { (libc::IPPROTO_IP, libc::IP_MTU) } else { (libc::IPPROTO_IPV6, libc::IPV6_MTU) };
+        // A loopback device has 65536.
+        Ok(u16::try_from(sys::option(probe.as_fd(), level, name)?).unwrap_or(u16::MAX))
+    }
+
+    /// Sends one IKE message on `path`, with the non-ESP marker where the path has it. A full buffer drops it: IKE repeats.
+    ///
+    /// # Errors
+    /// Everything the kernel says of this datagram. A refusal that ICMP brought for an earlier one is not told of, and does not lose this one (N-10).
+    pub fn send_ike(&self, path: &Path, message: &[u8]) -> io::Result<()> {
+        let head: &[u8] = match path.framing {
+            Framing::Bare => &[],
+            Framing::Marked => &NON_ESP_MARKER,
+        };
+        self.send_within(&[Departure { head, body: message, to: path.remote, tos: 0 }], Duration::ZERO).1
+    }
+
+    /// Sends each of `departures`, in order. One that fails does not keep back those behind it: the count of those that left, and the last error.
+    /// A full buffer is waited for a little, so that the TUN device's queue feels it; then the rest is dropped.
+    pub fn send_all(&self, departures: &[Departure<'_>]) -> (usize, io::Result<()>) {
+        self.send_within(departures, PATIENCE)
+    }
+
+    fn send_within(&self, departures: &[Departure<'_>], patience: Duration) -> (usize, io::Result<()>) {
+        let mut rest = departures;
+        let mut sent = 0_usize;
+        let mut outcome = Ok(());
+        let mut again = true;
+        while !rest.is_empty() {
+            match sys::send(self.socket.as_fd(), rest) {
+                Ok(count) => {
+                    sent = sent.saturating_add(count);
+                    rest = rest.get(count.max(1)..).unwrap_or_default();
+                    again = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !sys::poll_writable(self.socket.as_fd(), patience).unwrap_or(false) {
+                        return (sent, Err(error));
+                    }
+                }
+                // The error may belong to an earlier datagram, or to a path MTU that was just learnt: this one gets a second try.
+                Err(error) if again && is_about_another(&error) => again = false,
+                Err(error) => {
+                    outcome = Err(error);
+                    rest = rest.get(1..).unwrap_or_default();
+                    again = true;
+                }
+            }
+        }
+        (sent, outcome)
+    }
+
+    /// Receives datagrams into `arrivals` (at most [`BATCH`] of them) and says how many came: none when none wait.
+    ///
+    /// # Errors
+    /// Only what makes the socket useless. What ICMP told of datagrams we sent is passed over (N-10).
+    pub fn receive(&self, arrivals: &mut [Arrival<'_>]) -> io::Result<usize> {
+        // Each error that ICMP left is told once and then gone; so few tries are enough, and no flood keeps us here.
+        for _ in 0..8 {
+            match sys::receive(self.socket.as_fd(), arrivals) {
+                Ok(count) => return Ok(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted || is_about_another(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(0)
+    }
+
+    fn connected_probe(&self, remote: IpAddr) -> io::Result<Socket> {
+        let probe = Socket::new(Domain::for_address(self.bound), Type::DGRAM, Some(Protocol::UDP))?;
+        if let Some(mark) = self.mark {
+            probe.set_mark(mark)?;
+        }
+        if !self.bound.ip().is_unspecified() {
+            probe.bind(&SocketAddr::new(self.bound.ip(), 0).into())?;
+        }
+        // Connecting a UDP socket sends nothing; the port only has to be one.
+        probe.connect(&SocketAddr::new(remote, 4500).into())?;
+        Ok(probe)
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+pub use sys::{Arrival, BATCH, Departure};
+
+/// Whether an error is news of the network and not of the socket: the next datagram may well pass.
+pub fn is_about_another(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::EMSGSIZE
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENETDOWN
+                | libc::ENOPROTOOPT
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ENOBUFS
+        )
+    )
+}
+
+/// Takes an IKE message out of its marker, if it has one; `None` for what is not IKE on a port that ESP shares.
+pub fn without_marker(datagram: &[u8]) -> Option<&[u8]> {
+    datagram.strip_prefix(&NON_ESP_MARKER)
+}
+
+fn size_buffers(socket: &Socket, octets: usize) {
+    let wanted = libc::c_int::try_from(octets).unwrap_or(libc::c_int::MAX);
+    // With CAP_NET_ADMIN the host's limit does not hold; without, as much as it gives.
+    if sys::set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, wanted).is_err() {
+        let _ = socket.set_recv_buffer_size(octets);
+    }
+    if sys::set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, wanted).is_err() {
+        let _ = socket.set_send_buffer_size(octets);
+    }
+}
+
+fn local_of(socket: &Socket) -> io::Result<SocketAddr> {
+    socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::wake::{Waker, wait};
+
+    fn loopback() -> UdpSocket {
+        UdpSocket::bind(&UdpOptions {
+            bind: "127.0.0.1:0".parse().unwrap(),
+            ..UdpOptions::towards(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        })
+        .unwrap()
+    }
+
+    fn wait_for(socket: &UdpSocket) {
+        let limit = Some(Duration::from_secs(10));
+        assert!(wait(&Waker::new().unwrap(), &[socket.as_fd()], limit).unwrap().readable[0], "nothing arrived");
+    }
+
+    fn receive_one(socket: &UdpSocket) -> (Vec<u8>, SocketAddr, u8) {
+        wait_for(socket);
+        let mut memory = [0_u8; 2048];
+        let mut arrivals = [Arrival::new(&mut memory)];
+        assert_eq!(socket.receive(&mut arrivals).unwrap(), 1);
+        let [arrival] = arrivals;
+        (arrival.buffer[..arrival.len].to_vec(), arrival.from.unwrap(), arrival.tos)
+    }
+
+    #[test]
+    fn the_marker_stands_before_ike_on_marked_paths_only() {
+        let (a, b) = (loopback(), loopback());
+        for (framing, expected) in [(Framing::Bare, &b"ike"[..]), (Framing::Marked, b"\0\0\0\0ike")] {
+            a.send_ike(&Path { local: a.bound(), remote: b.bound(), framing }, b"ike").unwrap();
+            assert_eq!(receive_one(&b), (expected.to_vec(), a.bound(), 0));
+        }
+    }
+
+    #[test]
+    fn each_datagram_carries_its_own_tos_in_both_families() {
+        for bind in ["127.0.0.1:0", "[::1]:0"] {
+            let bind: SocketAddr = bind.parse().unwrap();
+            let make = || UdpSocket::bind(&UdpOptions { bind, ..UdpOptions::towards(bind.ip()) }).unwrap();
+            let (a, b) = (make(), make());
+            let departure = |tos, body| Departure { head: b"", body, to: b.bound(), tos };
+            let (sent, outcome) = a.send_all(&[departure(0xb8, b"one"), departure(0, b"two"), departure(0x03, b"three")]);
+            assert_eq!((sent, outcome.is_ok()), (3, true));
+            let tos = [receive_one(&b), receive_one(&b), receive_one(&b)].map(|(_, _, tos)| tos);
+            assert_eq!(tos, [0xb8, 0, 0x03], "{bind}");
+        }
+    }
+
+    #[test]
+    fn several_datagrams_come_in_one_call_and_a_long_one_says_that_it_was_cut() {
+        let (a, b) = (loopback(), loopback());
+        let long = [7_u8; 100];
+        let departure = |body| Departure { head: b"", body, to: b.bound(), tos: 0 };
+        assert_eq!(a.send_all(&[departure(&[1]), departure(&long), departure(&[])]).0, 3);
+        wait_for(&b);
+        let mut memory = [[0_u8; 64]; 4];
+        let mut arrivals = memory.each_mut().map(|buffer| Arrival::new(&mut buffer[..]));
+        assert_eq!(b.receive(&mut arrivals).unwrap(), 3);
+        let seen: Vec<_> = arrivals.iter().take(3).map(|arrival| (arrival.len, arrival.truncated)).collect();
+        assert_eq!(seen, [(1, false), (64, true), (0, false)]);
+        assert_eq!(b.receive(&mut arrivals).unwrap(), 0);
+    }
+
+    #[test]
+    fn n_10_a_datagram_behind_one_that_cannot_be_sent_still_leaves() {
+        let (a, b) = (loopback(), loopback());
+        let too_long = vec![0_u8; 65_600];
+        let departure = |body| Departure { head: b"", body, to: b.bound(), tos: 0 };
+        let (sent, outcome) = a.send_all(&[departure(&too_long), departure(b"next")]);
+        assert_eq!((sent, outcome.unwrap_err().raw_os_error()), (1, Some(libc::EMSGSIZE)));
+        assert_eq!(receive_one(&b).0, b"next");
+    }
+
+    #[test]
+    fn n_10_a_refusal_by_icmp_loses_no_datagram_and_ends_nothing() {
+        let (a, b) = (loopback(), loopback());
+        let closed = loopback().bound();
+        // With this the kernel tells an unconnected socket what ICMP said.
+        sys::set_option(a.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, 1).unwrap();
+        let departure = |to| Departure { head: b"", body: b"x", to, tos: 0 };
+        assert_eq!(a.send_all(&[departure(closed)]).0, 1);
+        let (sent, outcome) = a.send_all(&[departure(b.bound())]);
+        assert_eq!((sent, outcome.is_ok()), (1, true));
+        assert_eq!(receive_one(&b).0, b"x");
+        assert_eq!(a.send_all(&[departure(closed)]).0, 1);
+        let mut memory = [0_u8; 64];
+        assert_eq!(a.receive(&mut [Arrival::new(&mut memory)]).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_local_address_is_the_one_that_the_routes_choose_with_the_sockets_port() {
+        let socket = UdpSocket::bind(&UdpOptions::towards(IpAddr::V4(Ipv4Addr::LOCALHOST))).unwrap();
+        assert!(socket.bound().ip().is_unspecified());
+        let local = socket.local_towards(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
+        assert_eq!(local, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), socket.bound().port()));
+        assert_ne!(local.port(), 0);
+        assert!(socket.path_mtu(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap() >= 1500);
+    }
+
+    #[test]
+    fn n_01_four_zero_octets_mark_ike() {
+        assert_eq!(without_marker(b"\0\0\0\0ike"), Some(&b"ike"[..]));
+        assert_eq!(without_marker(b"\0\0\0\x01ike"), None);
+        assert_eq!(without_marker(b"\xff"), None);
+    }
+}

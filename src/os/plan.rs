@@ -1,0 +1,284 @@
+//! What the host needs for one tunnel, as a list of steps: which addresses, which routes, and which are refused.
+//!
+//! Pure: it touches nothing and asks nobody. Routes follow the negotiated selectors and never go beyond them; the default route is
+//! never taken unless the configuration says so in words. How a step is done is `address` and `route`'s matter.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::os::prefix::{Prefix, cover};
+use crate::sa::selector::Selector;
+
+/// The instance metadata services of cloud providers: whoever answers there hands out credentials (L-08).
+const METADATA: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
+
+/// The smallest MTU that IPv6 works with (RFC 8200 §5): below it the kernel takes IPv6 away from the device.
+const IPV6_MINIMUM_MTU: u16 = 1280;
+
+/// Whether packets for the gateway's side are routed into the tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routes {
+    /// `[tun] routes = false`: somebody else makes the routes.
+    None,
+    /// One route for each negotiated subnet.
+    #[default]
+    Negotiated,
+}
+
+/// Whether the tunnel may become the way to everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DefaultRoute {
+    /// Subnets that are everything, or half of it, get no route.
+    #[default]
+    Refused,
+    /// The configuration says so in words. Two halves are routed, so that the host's own default route stays and comes back.
+    Allowed,
+}
+
+/// What is known of a tunnel when it comes up.
+#[derive(Clone, Debug)]
+pub struct TunnelFacts<'a> {
+    /// The TUN device's name.
+    pub device: &'a str,
+    /// Octets of the largest inner packet.
+    pub mtu: u16,
+    /// Our inner addresses. Their prefix lengths are not used: what lies beside an address is reached by selectors only.
+    pub addresses: &'a [(IpAddr, u8)],
+    /// The gateway's side as negotiated.
+    pub remote: &'a [Selector],
+    /// The gateway's side as configured: what is asked for in words.
+    pub configured: &'a [Selector],
+    /// The gateway's outer address.
+    pub gateway: IpAddr,
+    /// Whether routes are made.
+    pub routes: Routes,
+    /// Whether the default route may be taken.
+    pub default_route: DefaultRoute,
+}
+
+/// One change of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "step")]
+pub enum Step {
+    /// Set the device's MTU and bring it up.
+    Link {
+        /// The device.
+        device: String,
+        /// Octets.
+        mtu: u16,
+    },
+    /// Give the device an address; nothing beside it is taken to be on the link.
+    Address {
+        /// The device.
+        device: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Keep the gateway's outer address on the way it has now, whatever later steps route into the tunnel (T-15).
+    ExemptGateway {
+        /// The address.
+        gateway: IpAddr,
+    },
+    /// Route a subnet into the tunnel.
+    Route {
+        /// The device.
+        device: String,
+        /// The subnet.
+        destination: Prefix,
+        /// Our address that packets of the host itself leave with.
+        source: Option<IpAddr>,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link { device, mtu } => write!(f, "{device} up, MTU {mtu}"),
+            Self::Address { device, address } => write!(f, "address {address} on {device}"),
+            Self::ExemptGateway { gateway } => write!(f, "gateway {gateway} stays outside the tunnel"),
+            Self::Route { device, destination, .. } => write!(f, "route {destination} through {device}"),
+        }
+    }
+}
+
+/// A negotiated subnet that gets no route, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The subnet.
+    pub destination: Prefix,
+    /// The reason.
+    pub reason: RefusalReason,
+}
+
+/// Why a subnet gets no route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// It is everything, or together with the others it is.
+    DefaultRoute,
+    /// It is the gateway's own outer address.
+    Gateway,
+    /// It holds a cloud's metadata service and was not asked for in words.
+    Metadata,
+    /// It never leaves a host: loopback, link-local, multicast or unspecified, and was not asked for in words.
+    HostOnly,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let destination = self.destination;
+        match self.reason {
+            RefusalReason::DefaultRoute => write!(
+                f,
+                "{destination} would make the tunnel the default route; it gets no route unless the configuration allows the default route in words"
+            ),
+            RefusalReason::Gateway => write!(f, "{destination} is the gateway's own outer address; it gets no route into the tunnel"),
+            RefusalReason::Metadata => write!(
+                f,
+                "{destination} holds a cloud's metadata service; it gets no route unless `[gateway] subnets` names this very subnet"
+            ),
+            RefusalReason::HostOnly => write!(
+                f,
+                "{destination} is loopback, link-local or multicast; it gets no route unless `[gateway] subnets` names this very subnet"
+            ),
+        }
+    }
+}
+
+/// What is to be done, in order, and what is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostPlan {
+    /// Steps in the order in which they are done; they are undone backwards.
+    pub steps: Vec<Step>,
+    /// Subnets without a route.
+    pub refused: Vec<Refusal>,
+}
+
+impl HostPlan {
+    /// Makes the plan.
+    pub fn of(facts: &TunnelFacts<'_>) -> Self {
+        let mut plan = Self::default();
+        let device = || facts.device.to_owned();
+        let has_ipv6 = facts.addresses.iter().any(|(address, _)| address.is_ipv6());
+        let mtu = if has_ipv6 { facts.mtu.max(IPV6_MINIMUM_MTU) } else { facts.mtu };
+        plan.steps.push(Step::Link { device: device(), mtu });
+        for (address, _) in facts.addresses {
+            plan.steps.push(Step::Address { device: device(), address: *address });
+        }
+        if facts.routes == Routes::None {
+            return plan;
+        }
+
+        let (destinations, refused) = destinations(facts);
+        plan.refused = refused;
+        if destinations.iter().any(|destination| destination.contains(facts.gateway)) {
+            plan.steps.push(Step::ExemptGateway { gateway: facts.gateway });
+        }
+        for destination in destinations {
+            let source = facts
+                .addresses
+                .iter()
+                .map(|(address, _)| *address)
+                .find(|address| address.is_ipv4() == destination.address().is_ipv4());
+            plan.steps.push(Step::Route { device: device(), destination, source });
+        }
+        plan
+    }
+
+    /// What leads from this plan, already carried out, to `next`: the steps to undo, in the order to undo them, and the steps to do.
+    /// What both have stays untouched, so that a new address or a narrower selector does not interrupt the rest.
+    pub fn transition<'a>(&'a self, next: &'a Self) -> (Vec<&'a Step>, Vec<&'a Step>) {
+        let undo = self.steps.iter().rev().filter(|step| !next.steps.contains(step)).collect();
+        let todo = next.steps.iter().filter(|step| !self.steps.contains(step)).collect();
+        (undo, todo)
+    }
+}
+
+/// The subnets that get a route, in order and without repetition, and those that do not.
+fn destinations(facts: &TunnelFacts<'_>) -> (Vec<Prefix>, Vec<Refusal>) {
+    let mut wanted: Vec<Prefix> = facts.remote.iter().flat_map(prefixes).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let in_words: Vec<Prefix> = facts.configured.iter().flat_map(prefixes).collect();
+
+    let mut routed = Vec::new();
+    let mut refused = Vec::new();
+    let is_everything = |is_ipv4: bool| {
+        let family: Vec<Prefix> = wanted.iter().copied().filter(|prefix| prefix.address().is_ipv4() == is_ipv4).collect();
+        leaves_nothing_out(&family)
+    };
+    let everything = (is_everything(true), is_everything(false));
+    for destination in &wanted {
+        let covers_all = if destination.address().is_ipv4() { everything.0 } else { everything.1 };
+        let reason = refusal(facts, *destination, covers_all, in_words.contains(destination));
+        match reason {
+            Some(reason) => refused.push(Refusal { destination: *destination, reason }),
+            None if destination.length() == 0 => routed.extend(destination.halves()),
+            None => routed.push(*destination),
+        }
+    }
+    routed.sort_unstable();
+    routed.dedup();
+    (routed, refused)
+}
+
+fn refusal(facts: &TunnelFacts<'_>, destination: Prefix, covers_all: bool, in_words: bool) -> Option<RefusalReason> {
+    if facts.default_route == DefaultRoute::Refused && (destination.length() <= 1 || covers_all) {
+        return Some(RefusalReason::DefaultRoute);
+    }
+    if destination == Prefix::host(facts.gateway) {
+        return Some(RefusalReason::Gateway);
+    }
+    if in_words {
+        return None;
+    }
+    if METADATA.iter().any(|address| destination.contains(*address)) && !is_broad(facts, destination) {
+        return Some(RefusalReason::Metadata);
+    }
+    if is_host_only(destination) {
+        return Some(RefusalReason::HostOnly);
+    }
+    None
+}
+
+/// Whether a subnet is the default route or a half of it, which the configuration allowed in words.
+fn is_broad(facts: &TunnelFacts<'_>, destination: Prefix) -> bool {
+    facts.default_route == DefaultRoute::Allowed && destination.length() <= 1
+}
+
+fn is_host_only(destination: Prefix) -> bool {
+    const NETWORKS: [(IpAddr, u8); 8] = [
+        (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8),
+        (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+        (IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16),
+        (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4),
+        (IpAddr::V4(Ipv4Addr::new(255, 255, 255, 255)), 32),
+        (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 127),
+        (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10),
+        (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
+    ];
+    NETWORKS.iter().any(|(address, length)| Prefix::new(*address, *length).is_some_and(|network| network.covers(destination)))
+}
+
+fn leaves_nothing_out(family: &[Prefix]) -> bool {
+    let mut next: u128 = 0;
+    for prefix in family {
+        let (first, last) = prefix.bounds();
+        if first > next {
+            return false;
+        }
+        if last >= prefix.last_of_family() {
+            return true;
+        }
+        next = next.max(last.saturating_add(1));
+    }
+    false
+}
+
+fn prefixes(selector: &Selector) -> Vec<Prefix> {
+    cover(selector.start(), selector.end())
+}

@@ -1,0 +1,201 @@
+//! Subnets: an address and how many of its leading bits count.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+
+/// A subnet. The bits behind its length are zero. Sorts by family, address and length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "(IpAddr, u8)", into = "(IpAddr, u8)")]
+pub struct Prefix {
+    address: IpAddr,
+    length: u8,
+}
+
+impl Prefix {
+    /// The subnet of `length` bits that `address` lies in; `None` for more bits than an address has.
+    pub fn new(address: IpAddr, length: u8) -> Option<Self> {
+        let free = bits(address).checked_sub(length)?;
+        let number = number(address);
+        let kept = if free == 128 { 0 } else { (number >> free) << free };
+        Some(Self { address: with_number(address, kept), length })
+    }
+
+    /// The subnet of one address.
+    pub fn host(address: IpAddr) -> Self {
+        Self { address, length: bits(address) }
+    }
+
+    /// Its first address.
+    pub const fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// How many leading bits count: at most 32 or 128.
+    pub const fn length(self) -> u8 {
+        self.length
+    }
+
+    /// Whether `address` lies in it.
+    pub fn contains(self, address: IpAddr) -> bool {
+        self.covers(Self::host(address))
+    }
+
+    /// Whether all of `other` lies in it.
+    pub fn covers(self, other: Self) -> bool {
+        self.length <= other.length && Self::new(other.address, self.length) == Some(self)
+    }
+
+    /// Its two halves; itself when it is a single address.
+    pub fn halves(self) -> Vec<Self> {
+        let length = self.length.saturating_add(1);
+        let (_, last) = self.bounds();
+        let upper = with_number(self.address, last);
+        [self.address, upper].into_iter().filter_map(|address| Self::new(address, length)).collect()
+    }
+
+    /// First and last address as numbers.
+    pub(super) fn bounds(self) -> (u128, u128) {
+        let first = number(self.address);
+        let free = bits(self.address).saturating_sub(self.length);
+        (first, first | low_ones(free))
+    }
+
+    /// The last address of the family as a number.
+    pub(super) fn last_of_family(self) -> u128 {
+        low_ones(bits(self.address))
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
+
+impl TryFrom<(IpAddr, u8)> for Prefix {
+    type Error = &'static str;
+
+    fn try_from((address, length): (IpAddr, u8)) -> Result<Self, Self::Error> {
+        Self::new(address, length).ok_or("a prefix length beyond the address")
+    }
+}
+
+impl From<Prefix> for (IpAddr, u8) {
+    fn from(prefix: Prefix) -> Self {
+        (prefix.address, prefix.length)
+    }
+}
+
+/// The fewest subnets that together are exactly the range from `start` to `end`, both included: at most 62 or 254.
+/// Empty when the two are of different families or the wrong way round.
+pub fn cover(start: IpAddr, end: IpAddr) -> Vec<Prefix> {
+    let mut found = Vec::new();
+    let (mut next, last) = (number(start), number(end));
+    if start.is_ipv4() != end.is_ipv4() {
+        return found;
+    }
+    let width = bits(start);
+    while next <= last {
+        // The largest block that starts here is limited by how the start is aligned and by what is left.
+        let aligned = u8::try_from(next.trailing_zeros()).unwrap_or(width).min(width);
+        let left = (last.wrapping_sub(next)).saturating_add(1);
+        let room = if next == 0 && last == u128::MAX { 128 } else { left.checked_ilog2().and_then(|log| u8::try_from(log).ok()).unwrap_or(0) };
+        let free = aligned.min(room);
+        found.extend(Prefix::new(with_number(start, next), width.saturating_sub(free)));
+        let Some(after) = next.checked_add(low_ones(free)).and_then(|end_of_block| end_of_block.checked_add(1)) else {
+            break;
+        };
+        next = after;
+    }
+    found
+}
+
+const fn bits(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+fn with_number(family: IpAddr, number: u128) -> IpAddr {
+    match family {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(number).unwrap_or(u32::MAX))),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(number)),
+    }
+}
+
+fn low_ones(count: u8) -> u128 {
+    u128::MAX.checked_shr(128_u32.saturating_sub(u32::from(count))).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn texts(prefixes: &[Prefix]) -> Vec<String> {
+        prefixes.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_range_is_covered_exactly_by_the_fewest_subnets() {
+        let table = [
+            ("10.250.0.0", "10.250.0.255", vec!["10.250.0.0/24"]),
+            ("0.0.0.0", "255.255.255.255", vec!["0.0.0.0/0"]),
+            ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", vec!["::/0"]),
+            ("10.0.0.1", "10.0.0.1", vec!["10.0.0.1/32"]),
+            ("10.0.0.1", "10.0.0.6", vec!["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"]),
+            ("255.255.255.254", "255.255.255.255", vec!["255.255.255.254/31"]),
+            ("2001:db8::", "2001:db8:0:1:ffff:ffff:ffff:ffff", vec!["2001:db8::/63"]),
+            ("10.0.0.2", "10.0.0.1", vec![]),
+            ("10.0.0.2", "::1", vec![]),
+        ];
+        for (start, end, expected) in table {
+            assert_eq!(texts(&cover(ip(start), ip(end))), expected, "{start} to {end}");
+        }
+        assert_eq!(cover(ip("0.0.0.1"), ip("255.255.255.254")).len(), 62);
+        assert_eq!(cover(ip("::1"), ip("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe")).len(), 254);
+    }
+
+    #[test]
+    fn the_bits_behind_the_length_are_dropped() {
+        assert_eq!(Prefix::new(ip("10.1.2.3"), 8).unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(Prefix::new(ip("2001:db8::1"), 0).unwrap().to_string(), "::/0");
+        assert_eq!(Prefix::new(ip("10.1.2.3"), 33), None);
+    }
+
+    #[test]
+    fn a_subnet_contains_its_own_family_only() {
+        let all = Prefix::new(ip("0.0.0.0"), 0).unwrap();
+        assert!(all.contains(ip("1.2.3.4")));
+        assert!(!all.contains(ip("::1")));
+        let small = Prefix::new(ip("10.0.0.0"), 24).unwrap();
+        assert!(all.covers(small) && !small.covers(all));
+    }
+
+    #[test]
+    fn the_halves_of_everything_are_two_routes_that_leave_the_default_route_alone() {
+        assert_eq!(texts(&Prefix::new(ip("0.0.0.0"), 0).unwrap().halves()), ["0.0.0.0/1", "128.0.0.0/1"]);
+        assert_eq!(texts(&Prefix::new(ip("::"), 0).unwrap().halves()), ["::/1", "8000::/1"]);
+    }
+
+    #[test]
+    fn a_prefix_is_the_same_after_writing_and_reading_it() {
+        let prefix = Prefix::new(ip("2001:db8::"), 32).unwrap();
+        let text = serde_json::to_string(&prefix).unwrap();
+        assert_eq!(serde_json::from_str::<Prefix>(&text).unwrap(), prefix);
+        assert!(serde_json::from_str::<Prefix>("[\"10.0.0.0\",33]").is_err());
+    }
+}
