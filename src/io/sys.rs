@@ -106,7 +106,12 @@ pub(super) fn attach_tun(fd: BorrowedFd<'_>, name: &str) -> io::Result<String> {
 }
 
 /// setsockopt(2) with an int.
-pub(super) fn set_option(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+pub(super) fn set_option(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     let len = socklen(mem::size_of_val(&value));
     // SAFETY: the pointer and length are those of `value`.
     checked(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), len) }).map(|_| ())
@@ -246,7 +251,8 @@ pub(super) fn send(fd: BorrowedFd<'_>, departures: &[Departure<'_>]) -> io::Resu
     }
     // SAFETY: the first `count` headers point to names, vectors, controls and data that live until this function returns,
     // each with its true length.
-    let sent = checked(unsafe { libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) })?;
+    let sent =
+        checked(unsafe { libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) })?;
     Ok(usize::try_from(sent).unwrap_or_default())
 }
 

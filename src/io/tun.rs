@@ -86,7 +86,10 @@ fn checked_name(name: &str) -> Result<&str, TunError> {
     if name.is_empty() || name.len() > LONGEST_NAME {
         return bad("an interface name has 1 to 15 characters");
     }
-    if name == "." || name == ".." || !name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'/' && octet != b':') {
+    if name == "."
+        || name == ".."
+        || !name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'/' && octet != b':')
+    {
         return bad("an interface name has no space, no '/' and no ':'");
     }
     let stem = name.strip_suffix("%d").unwrap_or(name);
@@ -216,7 +219,8 @@ mod tests {
             TunError::from_attach(os(libc::EPERM), "vpnd0", Some(true), false).to_string(),
             TunError::from_attach(os(libc::EBUSY), "vpnd0", Some(true), true).to_string(),
         ];
-        let keys = ["no TUN driver", "device cgroup", "file permissions", "needs CAP_NET_ADMIN", "user namespace", "taken"];
+        let keys =
+            ["no TUN driver", "device cgroup", "file permissions", "needs CAP_NET_ADMIN", "user namespace", "taken"];
         for (text, key) in texts.iter().zip(keys) {
             assert!(text.contains(key), "{text}");
             assert_eq!(texts.iter().filter(|other| other.contains(key)).count(), 1, "{key}");
@@ -225,14 +229,21 @@ mod tests {
 
     #[test]
     fn container_refusals_name_the_options_that_help() {
-        assert!(TunError::from_open(os(libc::ENOENT)).to_string().contains("--device /dev/net/tun --cap-add NET_ADMIN"));
+        assert!(
+            TunError::from_open(os(libc::ENOENT)).to_string().contains("--device /dev/net/tun --cap-add NET_ADMIN")
+        );
         assert!(TunError::from_open(os(libc::EPERM)).to_string().contains("--device /dev/net/tun"));
-        assert!(TunError::from_attach(os(libc::EPERM), "t", Some(false), false).to_string().contains("--cap-add NET_ADMIN"));
+        assert!(
+            TunError::from_attach(os(libc::EPERM), "t", Some(false), false).to_string().contains("--cap-add NET_ADMIN")
+        );
     }
 
     #[test]
     fn a_name_of_another_kind_of_device_is_taken_too() {
-        assert!(matches!(TunError::from_attach(os(libc::EINVAL), "eth0", Some(true), true), TunError::NameTaken { .. }));
+        assert!(matches!(
+            TunError::from_attach(os(libc::EINVAL), "eth0", Some(true), true),
+            TunError::NameTaken { .. }
+        ));
         assert!(matches!(TunError::from_attach(os(libc::EINVAL), "eth0", Some(true), false), TunError::Other(_)));
     }
 

@@ -57,7 +57,12 @@ impl UdpOptions {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        Self { bind: SocketAddr::new(any, 0), mark: None, discovery: PathMtuDiscovery::default(), buffers: DEFAULT_BUFFERS }
+        Self {
+            bind: SocketAddr::new(any, 0),
+            mark: None,
+            discovery: PathMtuDiscovery::default(),
+            buffers: DEFAULT_BUFFERS,
+        }
     }
 }
 
@@ -301,7 +306,8 @@ mod tests {
             let make = || UdpSocket::bind(&UdpOptions { bind, ..UdpOptions::towards(bind.ip()) }).unwrap();
             let (a, b) = (make(), make());
             let departure = |tos, body| Departure { head: b"", body, to: b.bound(), tos };
-            let (sent, outcome) = a.send_all(&[departure(0xb8, b"one"), departure(0, b"two"), departure(0x03, b"three")]);
+            let (sent, outcome) =
+                a.send_all(&[departure(0xb8, b"one"), departure(0, b"two"), departure(0x03, b"three")]);
             assert_eq!((sent, outcome.is_ok()), (3, true));
             let tos = [receive_one(&b), receive_one(&b), receive_one(&b)].map(|(_, _, tos)| tos);
             assert_eq!(tos, [0xb8, 0, 0x03], "{bind}");

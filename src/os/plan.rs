@@ -8,14 +8,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::os::prefix::{Prefix, cover};
+use crate::os::prefix::Prefix;
 use crate::sa::selector::Selector;
 
 /// The instance metadata services of cloud providers: whoever answers there hands out credentials (L-08).
-const METADATA: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-];
+const METADATA: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254))];
 
 /// The smallest MTU that IPv6 works with (RFC 8200 §5): below it the kernel takes IPv6 away from the device.
 const IPV6_MINIMUM_MTU: u16 = 1280;
@@ -136,7 +134,9 @@ impl fmt::Display for Refusal {
                 f,
                 "{destination} would make the tunnel the default route; it gets no route unless the configuration allows the default route in words"
             ),
-            RefusalReason::Gateway => write!(f, "{destination} is the gateway's own outer address; it gets no route into the tunnel"),
+            RefusalReason::Gateway => {
+                write!(f, "{destination} is the gateway's own outer address; it gets no route into the tunnel")
+            }
             RefusalReason::Metadata => write!(
                 f,
                 "{destination} holds a cloud's metadata service; it gets no route unless `[gateway] subnets` names this very subnet"
@@ -208,7 +208,8 @@ fn destinations(facts: &TunnelFacts<'_>) -> (Vec<Prefix>, Vec<Refusal>) {
     let mut routed = Vec::new();
     let mut refused = Vec::new();
     let is_everything = |is_ipv4: bool| {
-        let family: Vec<Prefix> = wanted.iter().copied().filter(|prefix| prefix.address().is_ipv4() == is_ipv4).collect();
+        let family: Vec<Prefix> =
+            wanted.iter().copied().filter(|prefix| prefix.address().is_ipv4() == is_ipv4).collect();
         leaves_nothing_out(&family)
     };
     let everything = (is_everything(true), is_everything(false));
@@ -261,7 +262,9 @@ fn is_host_only(destination: Prefix) -> bool {
         (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10),
         (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
     ];
-    NETWORKS.iter().any(|(address, length)| Prefix::new(*address, *length).is_some_and(|network| network.covers(destination)))
+    NETWORKS
+        .iter()
+        .any(|(address, length)| Prefix::new(*address, *length).is_some_and(|network| network.covers(destination)))
 }
 
 fn leaves_nothing_out(family: &[Prefix]) -> bool {
@@ -280,5 +283,219 @@ fn leaves_nothing_out(family: &[Prefix]) -> bool {
 }
 
 fn prefixes(selector: &Selector) -> Vec<Prefix> {
-    cover(selector.start(), selector.end())
+    selector.to_prefixes().into_iter().filter_map(|(address, length)| Prefix::new(address, length)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn subnet(text: &str) -> Selector {
+        let (address, length) = text.split_once('/').unwrap();
+        Selector::from_prefix(ip(address), length.parse().unwrap()).unwrap()
+    }
+
+    fn subnets(texts: &[&str]) -> Vec<Selector> {
+        texts.iter().map(|text| subnet(text)).collect()
+    }
+
+    struct Case<'a> {
+        remote: &'a [&'a str],
+        configured: &'a [&'a str],
+        default_route: DefaultRoute,
+    }
+
+    impl Case<'_> {
+        fn plan(&self) -> HostPlan {
+            HostPlan::of(&TunnelFacts {
+                device: "vpnd0",
+                mtu: 1422,
+                addresses: &[(ip("10.200.0.7"), 24)],
+                remote: &subnets(self.remote),
+                configured: &subnets(self.configured),
+                gateway: ip("198.51.100.1"),
+                routes: Routes::Negotiated,
+                default_route: self.default_route,
+            })
+        }
+    }
+
+    fn refused(remote: &[&str], configured: &[&str]) -> HostPlan {
+        Case { remote, configured, default_route: DefaultRoute::Refused }.plan()
+    }
+
+    fn allowed(remote: &[&str], configured: &[&str]) -> HostPlan {
+        Case { remote, configured, default_route: DefaultRoute::Allowed }.plan()
+    }
+
+    fn routes(plan: &HostPlan) -> Vec<String> {
+        plan.steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Route { destination, .. } => Some(destination.to_string()),
+                Step::Link { .. } | Step::Address { .. } | Step::ExemptGateway { .. } => None,
+            })
+            .collect()
+    }
+
+    fn exempts_the_gateway(plan: &HostPlan) -> bool {
+        plan.steps.contains(&Step::ExemptGateway { gateway: ip("198.51.100.1") })
+    }
+
+    fn reasons(plan: &HostPlan) -> Vec<RefusalReason> {
+        plan.refused.iter().map(|refusal| refusal.reason).collect()
+    }
+
+    #[test]
+    fn a_plan_brings_up_the_link_then_addresses_then_routes_of_the_negotiated_subnets_only() {
+        let plan = refused(&["10.250.0.0/24"], &["10.250.0.0/24"]);
+        let device = || "vpnd0".to_owned();
+        assert_eq!(
+            plan.steps,
+            [
+                Step::Link { device: device(), mtu: 1422 },
+                Step::Address { device: device(), address: ip("10.200.0.7") },
+                Step::Route {
+                    device: device(),
+                    destination: Prefix::new(ip("10.250.0.0"), 24).unwrap(),
+                    source: Some(ip("10.200.0.7")),
+                },
+            ]
+        );
+        assert!(plan.refused.is_empty());
+    }
+
+    #[test]
+    fn a_range_is_routed_exactly() {
+        let facts_remote = [Selector::new(ip("10.0.0.1"), ip("10.0.0.6"), 6, 443, 443).unwrap()];
+        let plan = HostPlan::of(&TunnelFacts {
+            device: "vpnd0",
+            mtu: 1400,
+            addresses: &[],
+            remote: &facts_remote,
+            configured: &[],
+            gateway: ip("198.51.100.1"),
+            routes: Routes::Negotiated,
+            default_route: DefaultRoute::Refused,
+        });
+        assert_eq!(routes(&plan), ["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"]);
+    }
+
+    #[test]
+    fn l_08_the_default_route_is_not_taken_in_any_disguise() {
+        for remote in [
+            &["0.0.0.0/0"][..],
+            &["0.0.0.0/1", "128.0.0.0/1"],
+            &["128.0.0.0/1"],
+            &["::/0"],
+            &["8000::/1"],
+            &["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/2", "192.0.0.0/2"],
+        ] {
+            let plan = refused(remote, &["0.0.0.0/0", "::/0"]);
+            assert_eq!(routes(&plan), [""; 0], "{remote:?}");
+            assert!(plan.refused.iter().all(|refusal| refusal.reason == RefusalReason::DefaultRoute), "{remote:?}");
+            assert_eq!(plan.refused.len(), remote.len());
+        }
+    }
+
+    #[test]
+    fn l_08_a_default_route_beside_a_subnet_leaves_the_subnet_its_route() {
+        let plan = refused(&["::/0", "10.250.0.0/24"], &["::/0", "10.250.0.0/24"]);
+        assert_eq!(routes(&plan), ["10.250.0.0/24"]);
+        assert_eq!(reasons(&plan), [RefusalReason::DefaultRoute]);
+    }
+
+    #[test]
+    fn an_allowed_default_route_is_two_halves_and_exempts_the_gateway() {
+        let plan = allowed(&["0.0.0.0/0"], &["0.0.0.0/0"]);
+        assert_eq!(routes(&plan), ["0.0.0.0/1", "128.0.0.0/1"]);
+        let exemption = plan.steps.iter().position(|step| matches!(step, Step::ExemptGateway { .. })).unwrap();
+        let first_route = plan.steps.iter().position(|step| matches!(step, Step::Route { .. })).unwrap();
+        assert!(exemption < first_route);
+    }
+
+    #[test]
+    fn t_15_a_subnet_that_holds_the_gateway_exempts_it_and_others_do_not() {
+        assert!(exempts_the_gateway(&refused(&["198.51.100.0/24"], &["198.51.100.0/24"])));
+        assert!(!exempts_the_gateway(&refused(&["198.51.101.0/24"], &["198.51.101.0/24"])));
+    }
+
+    #[test]
+    fn l_08_the_gateway_itself_is_never_routed_in() {
+        let plan = refused(&["198.51.100.1/32", "10.250.0.0/24"], &["198.51.100.1/32"]);
+        assert_eq!(routes(&plan), ["10.250.0.0/24"]);
+        assert_eq!(reasons(&plan), [RefusalReason::Gateway]);
+        assert!(!exempts_the_gateway(&plan));
+    }
+
+    #[test]
+    fn l_08_a_gateway_cannot_narrow_its_way_to_the_metadata_service() {
+        for pushed in ["169.254.169.254/32", "169.254.0.0/16", "160.0.0.0/4"] {
+            let plan = allowed(&[pushed], &["0.0.0.0/0"]);
+            assert_eq!((routes(&plan).len(), reasons(&plan)), (0, vec![RefusalReason::Metadata]), "{pushed}");
+        }
+        assert_eq!(reasons(&allowed(&["fd00:ec2::/32"], &["::/0"])), [RefusalReason::Metadata]);
+        assert_eq!(routes(&refused(&["169.254.169.254/32"], &["169.254.169.254/32"])), ["169.254.169.254/32"]);
+    }
+
+    #[test]
+    fn l_08_networks_of_a_single_host_are_not_routed_in() {
+        for pushed in
+            ["127.0.0.0/8", "127.0.0.1/32", "224.0.0.0/24", "169.254.7.0/24", "fe80::/64", "::1/128", "ff02::/16"]
+        {
+            assert_eq!(reasons(&allowed(&[pushed], &["0.0.0.0/0", "::/0"])), [RefusalReason::HostOnly], "{pushed}");
+        }
+        // AWS puts a tunnel's inner addresses there, and then the subnet stands in the configuration.
+        assert_eq!(routes(&refused(&["169.254.7.0/30"], &["169.254.7.0/30"])), ["169.254.7.0/30"]);
+    }
+
+    #[test]
+    fn routes_that_somebody_else_makes_are_not_made() {
+        let plan = HostPlan::of(&TunnelFacts {
+            device: "vpnd0",
+            mtu: 1400,
+            addresses: &[(ip("10.200.0.7"), 32)],
+            remote: &subnets(&["10.250.0.0/24"]),
+            configured: &[],
+            gateway: ip("198.51.100.1"),
+            routes: Routes::None,
+            default_route: DefaultRoute::Allowed,
+        });
+        assert_eq!(plan.steps.len(), 2);
+    }
+
+    #[test]
+    fn ipv6_inside_gets_the_mtu_it_cannot_do_without() {
+        let plan = HostPlan::of(&TunnelFacts {
+            device: "vpnd0",
+            mtu: 1200,
+            addresses: &[(ip("10.200.0.7"), 32), (ip("2001:db8::7"), 128)],
+            remote: &subnets(&["2001:db8:1::/48", "10.250.0.0/24"]),
+            configured: &[],
+            gateway: ip("198.51.100.1"),
+            routes: Routes::Negotiated,
+            default_route: DefaultRoute::Refused,
+        });
+        assert!(plan.steps.contains(&Step::Link { device: "vpnd0".to_owned(), mtu: 1280 }));
+        assert!(plan.steps.contains(&Step::Route {
+            device: "vpnd0".to_owned(),
+            destination: Prefix::new(ip("2001:db8:1::"), 48).unwrap(),
+            source: Some(ip("2001:db8::7")),
+        }));
+    }
+
+    #[test]
+    fn a_transition_undoes_backwards_what_is_no_longer_wanted_and_leaves_the_rest() {
+        let before = refused(&["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/24"], &[]);
+        let after = refused(&["10.2.0.0/24", "10.4.0.0/24"], &[]);
+        let (undo, todo) = before.transition(&after);
+        let texts = |steps: Vec<&Step>| steps.iter().map(|step| step.to_string()).collect::<Vec<_>>();
+        assert_eq!(texts(undo), ["route 10.3.0.0/24 through vpnd0", "route 10.1.0.0/24 through vpnd0"]);
+        assert_eq!(texts(todo), ["route 10.4.0.0/24 through vpnd0"]);
+        assert_eq!(before.transition(&before), (vec![], vec![]));
+    }
 }

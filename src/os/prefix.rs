@@ -88,30 +88,6 @@ impl From<Prefix> for (IpAddr, u8) {
     }
 }
 
-/// The fewest subnets that together are exactly the range from `start` to `end`, both included: at most 62 or 254.
-/// Empty when the two are of different families or the wrong way round.
-pub fn cover(start: IpAddr, end: IpAddr) -> Vec<Prefix> {
-    let mut found = Vec::new();
-    let (mut next, last) = (number(start), number(end));
-    if start.is_ipv4() != end.is_ipv4() {
-        return found;
-    }
-    let width = bits(start);
-    while next <= last {
-        // The largest block that starts here is limited by how the start is aligned and by what is left.
-        let aligned = u8::try_from(next.trailing_zeros()).unwrap_or(width).min(width);
-        let left = (last.wrapping_sub(next)).saturating_add(1);
-        let room = if next == 0 && last == u128::MAX { 128 } else { left.checked_ilog2().and_then(|log| u8::try_from(log).ok()).unwrap_or(0) };
-        let free = aligned.min(room);
-        found.extend(Prefix::new(with_number(start, next), width.saturating_sub(free)));
-        let Some(after) = next.checked_add(low_ones(free)).and_then(|end_of_block| end_of_block.checked_add(1)) else {
-            break;
-        };
-        next = after;
-    }
-    found
-}
-
 const fn bits(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,
@@ -147,26 +123,6 @@ mod tests {
 
     fn texts(prefixes: &[Prefix]) -> Vec<String> {
         prefixes.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn a_range_is_covered_exactly_by_the_fewest_subnets() {
-        let table = [
-            ("10.250.0.0", "10.250.0.255", vec!["10.250.0.0/24"]),
-            ("0.0.0.0", "255.255.255.255", vec!["0.0.0.0/0"]),
-            ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", vec!["::/0"]),
-            ("10.0.0.1", "10.0.0.1", vec!["10.0.0.1/32"]),
-            ("10.0.0.1", "10.0.0.6", vec!["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"]),
-            ("255.255.255.254", "255.255.255.255", vec!["255.255.255.254/31"]),
-            ("2001:db8::", "2001:db8:0:1:ffff:ffff:ffff:ffff", vec!["2001:db8::/63"]),
-            ("10.0.0.2", "10.0.0.1", vec![]),
-            ("10.0.0.2", "::1", vec![]),
-        ];
-        for (start, end, expected) in table {
-            assert_eq!(texts(&cover(ip(start), ip(end))), expected, "{start} to {end}");
-        }
-        assert_eq!(cover(ip("0.0.0.1"), ip("255.255.255.254")).len(), 62);
-        assert_eq!(cover(ip("::1"), ip("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe")).len(), 254);
     }
 
     #[test]
