@@ -1,0 +1,72 @@
+# Every target is a CI job, and can be run by hand. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+features := --features sim
+target := $${CARGO_TARGET_DIR:-target}
+nextest := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo yes)
+ifeq ($(nextest),yes)
+run_tests = cargo nextest run --locked $(features) --no-fail-fast
+four_at_once = --test-threads 4
+else
+run_tests = cargo test --locked $(features) --no-fail-fast
+four_at_once = -- --test-threads 4
+endif
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## Install what the demo and the tests need (Debian; root)
+	@scripts/install-deps.sh
+
+.PHONY: build
+build: ## Build the release binary
+	cargo build --release --locked --bin vpnd
+
+.PHONY: demo
+demo: ## Bring up a tunnel to a real strongSwan gateway on this machine (root)
+	@scripts/demo.sh
+
+.PHONY: test
+test: ## Everything below that CI runs: lint, unit, interop, fuzz-smoke (root)
+	@scripts/install-deps.sh
+	@scripts/stages.sh lint unit interop fuzz-smoke
+
+.PHONY: fmt
+fmt: ## Check the formatting
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: fmt ## Formatting, and clippy with warnings as errors for both feature sets
+	cargo clippy --locked --all-targets $(features) -- -D warnings
+	cargo clippy --locked --lib --no-default-features -- -D warnings
+
+.PHONY: unit
+unit: ## Unit tests, vectors, simulator, architecture, command line
+	$(run_tests)
+
+.PHONY: interop
+interop: deps ## Against real strongSwan in network namespaces, with the table of suites and groups (root)
+	@rm -f "$(target)/tmp/matrix.txt"
+	@status=0; $(run_tests) --test interop $(four_at_once) || status=$$?; \
+	cat "$(target)/tmp/matrix.txt" || status=1; exit $$status
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## Every fuzz target from its corpus for a few seconds (SECONDS_EACH=10)
+	scripts/fuzz-smoke.sh
+
+.PHONY: phases
+phases: deps build ## Handshake time by phase, vpnd's and strongSwan's client's, on one gateway (root)
+	benches/end_to_end/handshake.sh
+
+.PHONY: bench
+bench: ## Criterion benches
+	cargo bench --locked $(features)
+
+.PHONY: deny
+deny: ## Licences, bans and sources of the dependencies (needs cargo-deny)
+	cargo deny --offline check licenses bans sources
