@@ -18,6 +18,7 @@ wanted=(
     "util-linux:nsenter"
     "make:make"
     "gcc:cc"
+    "g++:c++"
 )
 
 PATH=$PATH:/usr/sbin:/sbin

@@ -215,8 +215,12 @@ starter { load_warning = no }
 CONF
 }
 
-charon_answers_or_died() { # LAB WHERE
-    is_gone "$1/processes/charon-$2" || (lab_ipsec "$1" "$2" status) >/dev/null 2>&1
+# The starter adds connections one by one, after charon answers.
+charon_is_loaded_or_died() { # LAB WHERE
+    local last
+    last=$(awk '$1 == "conn" && $2 != "%default" { last = $2 } END { print last }' "$1/$2/ipsec.conf")
+    is_gone "$1/processes/charon-$2" ||
+        (lab_ipsec "$1" "$2" statusall) 2>/dev/null | grep -qE "^ +$last: +child: "
 }
 
 start_charon() { # LAB WHERE
@@ -236,7 +240,7 @@ start_charon() { # LAB WHERE
         exec ipsec start --nofork' - "$lab/$where" \
         >"$lab/$where/starter.log" 2>&1 </dev/null &
     remember_process "$process" $! || die "the starter ended at once: $(tail -n 5 "$lab/$where/starter.log")"
-    if ! wait_until 15 charon_answers_or_died "$lab" "$where" || is_gone "$process"; then
+    if ! wait_until 15 charon_is_loaded_or_died "$lab" "$where" || is_gone "$process"; then
         tail -n 20 "$lab/$where/starter.log" "$lab/$where/charon.log" >&2 2>/dev/null || true
         die "charon in $where did not start or was not ready within 15 seconds"
     fi

@@ -1,0 +1,17 @@
+//! vpnd against a real strongSwan gateway, in network namespaces of this machine.
+//!
+//! Needs root, `/dev/net/tun` and what `scripts/install-deps.sh` installs; a test that
+//! lacks them fails and says so. Every test makes a lab of its own (`lab.sh`), so tests
+//! run side by side, and a lab takes everything with it when it is dropped.
+
+mod capture;
+mod gateway;
+mod lab;
+mod vpnd;
+
+mod cleanup;
+mod handshake;
+mod identities;
+mod matrix;
+mod refusals;
+mod traffic;

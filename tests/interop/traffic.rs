@@ -1,0 +1,126 @@
+//! What passes through the tunnel, and what is seen of it outside.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use crate::capture::{self, Capture, Frame};
+use crate::gateway::{ADDRESS, GatewayConfig, INSIDE, INSIDE_V6};
+use crate::lab::{Client, Lab};
+use crate::vpnd::VpndConfig;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/transfer.py");
+const MARKER: &[u8] = b"this must never be seen in clear";
+const MEGABYTES: u32 = 10;
+
+/// A TCP server behind the gateway.
+struct Server {
+    child: Child,
+    address: &'static str,
+    port: String,
+}
+
+impl Server {
+    fn start(lab: &Lab, address: &'static str) -> Self {
+        let mut command = lab.command("gateway", "python3");
+        let mut child =
+            command.args([SCRIPT, "serve", address]).stdout(Stdio::piped()).spawn().expect("python3 starts");
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut port).expect("the server's port");
+        Self { child, address, port: port.trim().to_owned() }
+    }
+
+    /// Moves bytes and compares their hashes.
+    fn transfer(&self, client: &Client<'_>, verb: &str) -> String {
+        let length = (MEGABYTES * 1_000_000).to_string();
+        client.run("timeout", &["60", "python3", SCRIPT, verb, self.address, &self.port, &length])
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn tcp_in_both_directions() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let _gateway = GatewayConfig::default()
+        .with("leftsubnet", "0.0.0.0/0,::/0")
+        .with("rightsourceip", "10.200.0.0/24,fd00:200::/64")
+        .start(&lab);
+    let vpnd = VpndConfig::default().with("gateway", "subnets", r#"["10.250.0.0/24", "fd00:250::/64"]"#).up(&client);
+    for address in [INSIDE, INSIDE_V6] {
+        let server = Server::start(&lab, address);
+        print!("{address}: {}", server.transfer(&client, "get"));
+        print!("{address}: {}", server.transfer(&client, "put"));
+    }
+    vpnd.terminate();
+}
+
+#[test]
+fn tcp_with_a_tenth_of_the_datagrams_lost_each_way() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let _gateway = GatewayConfig::default().start(&lab);
+    let vpnd = VpndConfig::default().up(&client);
+    let server = Server::start(&lab, INSIDE);
+    lab.lose(10);
+    let length = "100000";
+    for verb in ["get", "put"] {
+        client.run("timeout", &["90", "python3", SCRIPT, verb, INSIDE, &server.port, length]);
+    }
+    lab.heal();
+    vpnd.terminate();
+}
+
+#[test]
+fn packets_of_every_size_up_to_the_mtu() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let _gateway = GatewayConfig::default().start(&lab);
+    let vpnd = VpndConfig::default().up(&client);
+    for size in ["0", "1", "15", "16", "17", "575", "1252", "1300", "1400", "4000"] {
+        assert_eq!(client.ping_with(INSIDE, 1, &["-s", size]), 1, "{size} octets of payload");
+    }
+    vpnd.terminate();
+}
+
+#[test]
+fn nothing_of_the_tunnels_inside_is_seen_outside() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let _gateway = GatewayConfig::default().start(&lab);
+    let outside = Capture::start(&client, "outer");
+    let vpnd = VpndConfig::default().up(&client);
+    let inside = Capture::start(&client, "any");
+    let server = Server::start(&lab, INSIDE);
+    // "this must ne", as often as it fits.
+    assert_eq!(client.ping_with(INSIDE, 3, &["-s", "1200", "-p", "74686973206d757374206e65"]), 3);
+    server.transfer(&client, "get");
+    server.transfer(&client, "put");
+    vpnd.terminate();
+
+    let in_clear = |frame: &[u8]| capture::contains(frame, MARKER) || capture::contains(frame, b"this must ne");
+    assert!(inside.frames().iter().any(|frame| in_clear(frame)), "what the capture is searched for was sent");
+
+    let [ours, theirs] = [client.address(), ADDRESS.to_owned()].map(|address| address.parse().expect("an address"));
+    let mut datagrams = 0;
+    for frame in outside.frames() {
+        assert!(!in_clear(&frame), "seen in clear: {:?}", capture::read(&frame));
+        match capture::read(&frame) {
+            Frame::Link => {}
+            Frame::Udp { source, destination, ports: (from, to), .. } => {
+                assert!([(ours, theirs), (theirs, ours)].contains(&(source, destination)), "{source} to {destination}");
+                let gateways = if source == theirs { from } else { to };
+                assert!([500, 4500].contains(&gateways), "port {gateways}");
+                datagrams += 1;
+            }
+            Frame::Other(octets) => panic!("neither UDP nor the link's own: {octets:02x?}"),
+        }
+    }
+    assert!(datagrams > MEGABYTES * 1_000, "{datagrams} datagrams for {MEGABYTES} MB each way");
+}

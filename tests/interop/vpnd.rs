@@ -1,0 +1,224 @@
+//! The program under test: its configuration, its process, its lines.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use crate::gateway;
+use crate::lab::Client;
+
+/// Longer than any handshake takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Exit codes, as documented.
+pub const UNREACHABLE: i32 = 4;
+pub const AUTHENTICATION: i32 = 5;
+pub const PROPOSAL: i32 = 6;
+pub const SELECTORS: i32 = 7;
+
+/// A configuration file, written when vpnd starts. Values are TOML as they stand.
+#[derive(Clone)]
+pub struct VpndConfig {
+    values: Vec<(&'static str, &'static str, String)>,
+    psk: String,
+}
+
+impl Default for VpndConfig {
+    fn default() -> Self {
+        Self { values: Vec::new(), psk: gateway::PSK.to_owned() }
+            .with("gateway", "address", quoted(gateway::ADDRESS))
+            .with("gateway", "subnets", r#"["10.250.0.0/24"]"#)
+            .with("gateway", "psk_file", r#""psk""#)
+            .with("local", "id", r#""client@example.com""#)
+            .with("ike", "version", "2")
+            .with("ike", "proposals", r#"["aes256-sha256-ecp256"]"#)
+            .with("esp", "proposals", r#"["aes256-sha256"]"#)
+    }
+}
+
+impl VpndConfig {
+    /// Sets a key, in the place of its default if it has one.
+    pub fn with(mut self, table: &'static str, key: &'static str, value: impl Into<String>) -> Self {
+        self.values.retain(|(known_table, known, _)| (*known_table, *known) != (table, key));
+        self.values.push((table, key, value.into()));
+        self
+    }
+
+    pub fn without(mut self, table: &'static str, key: &'static str) -> Self {
+        self.values.retain(|(known_table, known, _)| (*known_table, *known) != (table, key));
+        self
+    }
+
+    pub fn psk(mut self, psk: &str) -> Self {
+        psk.clone_into(&mut self.psk);
+        self
+    }
+
+    fn write(&self, client: &Client<'_>) -> PathBuf {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let directory = client.directory().join(format!("config{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        fs::create_dir(&directory).expect("a directory for the configuration");
+        let mut text = String::new();
+        for table in ["gateway", "local", "ike", "esp", "tun", "security"] {
+            writeln!(text, "[{table}]").expect("a String takes everything");
+            for (_, key, value) in self.values.iter().filter(|(known, _, _)| *known == table) {
+                writeln!(text, "{key} = {value}").expect("a String takes everything");
+            }
+        }
+        let psk = directory.join("psk");
+        fs::write(&psk, format!("{}\n", self.psk)).expect("the PSK");
+        fs::set_permissions(&psk, fs::Permissions::from_mode(0o600)).expect("the PSK's mode");
+        let file = directory.join("vpnd.toml");
+        fs::write(&file, text).expect("the configuration");
+        file
+    }
+
+    /// Starts `vpnd up` in the client's namespace.
+    pub fn start(&self, client: &Client<'_>) -> Vpnd {
+        self.start_waiting(client, PATIENCE)
+    }
+
+    /// The same; vpnd gives up by itself when it is not up after `wait`.
+    pub fn start_waiting(&self, client: &Client<'_>, wait: Duration) -> Vpnd {
+        let mut command = client.command(env!("CARGO_BIN_EXE_vpnd"));
+        command.arg("up").arg("--config").arg(self.write(client)).arg("--wait").arg(wait.as_secs().to_string());
+        Vpnd::spawn(command)
+    }
+
+    /// Starts `vpnd up` and returns when the tunnel is up.
+    pub fn up(&self, client: &Client<'_>) -> Vpnd {
+        let mut vpnd = self.start(client);
+        vpnd.wait_until_up();
+        vpnd
+    }
+
+    /// Runs `vpnd up` where it must fail, and returns its exit code and all it said.
+    pub fn refused(&self, client: &Client<'_>) -> (i32, String) {
+        self.refused_within(client, Duration::from_secs(10))
+    }
+
+    pub fn refused_within(&self, client: &Client<'_>, wait: Duration) -> (i32, String) {
+        let mut vpnd = self.start_waiting(client, wait);
+        let status = vpnd.wait_for_exit();
+        let said = vpnd.said();
+        (status.code().unwrap_or_else(|| panic!("vpnd was ended by a signal: {status}\n{said}")), said)
+    }
+}
+
+pub fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+/// A running vpnd. It is killed when dropped, if it has not ended.
+pub struct Vpnd {
+    child: Child,
+    lines: Receiver<String>,
+    said: Vec<String>,
+}
+
+impl Vpnd {
+    fn spawn(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("vpnd starts");
+        let (sender, lines) = channel();
+        let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("stdout"));
+        let stderr: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("stderr"));
+        for stream in [stdout, stderr] {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                // Ends with the stream, or with the test that no longer listens.
+                BufReader::new(stream).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+            });
+        }
+        Self { child, lines, said: Vec::new() }
+    }
+
+    pub fn wait_until_up(&mut self) {
+        self.wait_for("tunnel is up");
+    }
+
+    /// Waits for a line that holds `text` and returns it. Lines seen before do not count.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.said.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("vpnd did not say {text:?} in time:\n{}", self.said()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = self.wait_for_exit();
+                    panic!("vpnd ended ({status}) without saying {text:?}:\n{}", self.said())
+                }
+            }
+        }
+    }
+
+    /// All it has said.
+    pub fn said(&mut self) -> String {
+        self.said.extend(self.lines.try_iter());
+        self.said.join("\n")
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("vpnd's state").is_some()
+    }
+
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE + Duration::from_secs(10);
+        loop {
+            if let Some(status) = self.child.try_wait().expect("vpnd's state") {
+                // What it said last may still be on the way.
+                while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
+                    self.said.push(line);
+                }
+                return status;
+            }
+            assert!(Instant::now() < deadline, "vpnd did not end in time:\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill runs").success(), "SIG{name} was not delivered");
+    }
+
+    /// Ends it in an orderly way, which must succeed.
+    pub fn terminate(self) -> String {
+        self.end_with("TERM")
+    }
+
+    pub fn end_with(mut self, signal: &str) -> String {
+        self.signal(signal);
+        let status = self.wait_for_exit();
+        let said = self.said();
+        assert_eq!(status.code(), Some(0), "SIG{signal}, then {status}:\n{said}");
+        said
+    }
+
+    /// Ends it without a chance to clean up.
+    pub fn kill(mut self) {
+        self.signal("KILL");
+        let status = self.wait_for_exit();
+        assert_eq!(status.signal(), Some(9), "{status}");
+    }
+}
+
+impl Drop for Vpnd {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
