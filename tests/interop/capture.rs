@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use crate::lab::{Client, Lab};
 
 /// A capture under way.
-pub struct Capture<'lab> {
+pub(crate) struct Capture<'lab> {
     lab: &'lab Lab,
     file: PathBuf,
 }
 
 /// One frame, as far as it was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Frame {
+pub(crate) enum Frame {
     /// Addresses being resolved on the link: ARP, neighbour discovery, multicast listeners.
     Link,
     Udp {
@@ -28,14 +28,14 @@ pub enum Frame {
 }
 
 impl<'lab> Capture<'lab> {
-    pub fn start(client: &Client<'lab>, device: &str) -> Self {
+    pub(crate) fn start(client: &Client<'lab>, device: &str) -> Self {
         let file = client.directory().join(format!("{}-{device}.pcap", client.name()));
         client.lab.verb("capture", &[client.name(), device, &file.to_string_lossy()]);
         Self { lab: client.lab, file }
     }
 
     /// Ends it; the octets of every frame.
-    pub fn frames(self) -> Vec<Vec<u8>> {
+    pub(crate) fn frames(self) -> Vec<Vec<u8>> {
         self.lab.verb("capture-stop", &[&self.file.to_string_lossy()]);
         frames(&fs::read(&self.file).expect("the capture's file"))
     }
@@ -53,7 +53,7 @@ fn frames(mut file: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Reads an Ethernet frame.
-pub fn read(frame: &[u8]) -> Frame {
+pub(crate) fn read(frame: &[u8]) -> Frame {
     udp(frame).unwrap_or_else(|| if resolves_addresses(frame) { Frame::Link } else { Frame::Other(frame.to_vec()) })
 }
 
@@ -82,14 +82,13 @@ fn resolves_addresses(frame: &[u8]) -> bool {
         return false;
     }
     // Router and neighbour discovery (133 to 137), multicast listeners (131, 132, 143 behind a router alert).
-    match (frame.get(20).copied(), frame.get(54).copied(), frame.get(62).copied()) {
-        (Some(ICMP_V6), Some(133..=137), _) => true,
-        (Some(HOP_BY_HOP), Some(ICMP_V6), Some(131 | 132 | 143)) => true,
-        _ => false,
-    }
+    matches!(
+        (frame.get(20).copied(), frame.get(54).copied(), frame.get(62).copied()),
+        (Some(ICMP_V6), Some(133..=137), _) | (Some(HOP_BY_HOP), Some(ICMP_V6), Some(131 | 132 | 143))
+    )
 }
 
-pub fn contains(frame: &[u8], text: &[u8]) -> bool {
+pub(crate) fn contains(frame: &[u8], text: &[u8]) -> bool {
     frame.windows(text.len()).any(|window| window == text)
 }
 

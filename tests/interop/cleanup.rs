@@ -81,3 +81,16 @@ fn a_tunnel_the_gateway_deletes_comes_back() {
     assert_eq!(client.network_state(), before);
     gateway.wait_until_empty();
 }
+
+#[test]
+fn a_gateway_that_restarts_is_found_again() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let gateway = GatewayConfig::default().start(&lab);
+    let mut vpnd = VpndConfig::default().up(&client);
+    gateway.restart();
+    vpnd.wait_until_up();
+    assert_eq!(client.ping(INSIDE, 3), 3);
+    vpnd.terminate();
+    gateway.wait_until_empty();
+}

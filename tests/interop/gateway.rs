@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::lab::Lab;
 
-pub const PSK: &str = "an interoperable secret";
-pub const ADDRESS: &str = "192.0.2.1";
-pub const ADDRESS_V6: &str = "2001:db8:2::1";
-pub const INSIDE: &str = "10.250.0.5";
-pub const INSIDE_V6: &str = "fd00:250::5";
+pub(crate) const PSK: &str = "an interoperable secret";
+pub(crate) const ADDRESS: &str = "192.0.2.1";
+pub(crate) const ADDRESS_V6: &str = "2001:db8:2::1";
+pub(crate) const INSIDE: &str = "10.250.0.5";
+pub(crate) const INSIDE_V6: &str = "fd00:250::5";
 
 /// The keywords of one `conn` of `ipsec.conf`, the secrets, and charon's own settings.
-pub struct GatewayConfig {
+pub(crate) struct GatewayConfig {
     keywords: Vec<(&'static str, String)>,
     secrets: String,
     charon: String,
@@ -45,27 +45,27 @@ impl Default for GatewayConfig {
 
 impl GatewayConfig {
     /// Sets a keyword, in the place of its default if it has one.
-    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.keywords.retain(|(known, _)| *known != key);
         self.keywords.push((key, value.into()));
         self
     }
 
     /// The lines of `ipsec.secrets`.
-    pub fn secrets(mut self, secrets: impl Into<String>) -> Self {
+    pub(crate) fn secrets(mut self, secrets: impl Into<String>) -> Self {
         self.secrets = secrets.into();
         self
     }
 
     /// A setting of charon itself, as in `strongswan.conf`.
-    pub fn charon(mut self, line: &str) -> Self {
+    pub(crate) fn charon(mut self, line: &str) -> Self {
         self.charon.push_str(line);
         self.charon.push('\n');
         self
     }
 
     /// Starts charon, and returns when it answers.
-    pub fn start(self, lab: &Lab) -> Gateway<'_> {
+    pub(crate) fn start(self, lab: &Lab) -> Gateway<'_> {
         let directory = lab.directory("gateway");
         let mut conf = "config setup\n    uniqueids=never\n\nconn workspaces\n".to_owned();
         for (key, value) in &self.keywords {
@@ -80,13 +80,13 @@ impl GatewayConfig {
 }
 
 /// A running gateway. It ends with its lab.
-pub struct Gateway<'lab> {
+pub(crate) struct Gateway<'lab> {
     lab: &'lab Lab,
 }
 
 /// What `ipsec statusall` says of one IKE SA and its child.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct SaStatus {
+pub(crate) struct SaStatus {
     pub name: String,
     pub peer_identity: String,
     pub ike_proposal: String,
@@ -95,37 +95,39 @@ pub struct SaStatus {
 }
 
 impl Gateway<'_> {
-    pub fn ipsec(&self, arguments: &[&str]) -> String {
+    pub(crate) fn ipsec(&self, arguments: &[&str]) -> String {
         self.lab.verb("ipsec", &[&["gateway"], arguments].concat())
     }
 
-    pub fn stop(&self) {
+    /// Ends charon, which tells its peers, and starts it again.
+    pub(crate) fn restart(&self) {
         self.lab.verb("gateway-stop", &[]);
+        self.lab.verb("gateway", &[]);
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.lab.directory("gateway").join("charon.log")).expect("charon's log")
     }
 
-    pub fn sas(&self) -> Vec<SaStatus> {
+    pub(crate) fn sas(&self) -> Vec<SaStatus> {
         sas(&self.ipsec(&["statusall"]))
     }
 
     /// The one SA there is.
-    pub fn sa(&self) -> SaStatus {
+    pub(crate) fn sa(&self) -> SaStatus {
         let sas = self.sas();
         let [sa] = sas.as_slice() else { panic!("not one SA: {sas:#?}") };
         sa.clone()
     }
 
-    pub fn sa_of(&self, identity: &str) -> SaStatus {
+    pub(crate) fn sa_of(&self, identity: &str) -> SaStatus {
         let sas = self.sas();
         let found = sas.iter().find(|sa| sa.peer_identity == identity);
         found.unwrap_or_else(|| panic!("{identity} has no SA: {sas:#?}")).clone()
     }
 
     /// Waits until the log says this; the log so far is the failure's message.
-    pub fn wait_for_log(&self, text: &str) {
+    pub(crate) fn wait_for_log(&self, text: &str) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !self.log().contains(text) {
             assert!(Instant::now() < deadline, "the gateway did not log {text:?}:\n{}", self.log());
@@ -134,7 +136,7 @@ impl Gateway<'_> {
     }
 
     /// Waits until the gateway has no SA at all.
-    pub fn wait_until_empty(&self) {
+    pub(crate) fn wait_until_empty(&self) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !self.sas().is_empty() {
             assert!(Instant::now() < deadline, "the gateway still has {:#?}", self.sas());

@@ -50,3 +50,13 @@ fn each_type_of_the_gateways_identity_is_checked() {
         gateway.wait_until_empty();
     }
 }
+
+#[test]
+fn without_an_identity_we_are_our_address() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let gateway = GatewayConfig::default().start(&lab);
+    let vpnd = VpndConfig::default().without("local", "id").up(&client);
+    assert_eq!(gateway.sa().peer_identity, client.address());
+    vpnd.terminate();
+}

@@ -7,24 +7,24 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/lab.sh"
 
 /// A gateway namespace at 192.0.2.1 and 2001:db8:2::1, with 10.250.0.5 and fd00:250::5
 /// behind it, and clients beside it. Dropping it removes all of it.
-pub struct Lab {
+pub(crate) struct Lab {
     directory: PathBuf,
 }
 
 impl Lab {
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let owner = std::process::id().to_string();
         let directory = finish(Command::new(SCRIPT).args(["open", &owner]));
         Self { directory: PathBuf::from(directory.trim()) }
     }
 
     /// A client on the gateway's link, at 192.0.2.`10 + number`.
-    pub fn client(&self, number: u8) -> Client<'_> {
+    pub(crate) fn client(&self, number: u8) -> Client<'_> {
         self.place("client", number)
     }
 
     /// A client at 192.168.77.2 behind a NAT at 192.0.2.`10 + number`.
-    pub fn client_behind_nat(&self, number: u8) -> Client<'_> {
+    pub(crate) fn client_behind_nat(&self, number: u8) -> Client<'_> {
         self.place("nat", number)
     }
 
@@ -35,32 +35,32 @@ impl Lab {
     }
 
     /// Loses this many percent of the datagrams, each way.
-    pub fn lose(&self, percent: u8) {
+    pub(crate) fn lose(&self, percent: u8) {
         self.verb("loss", &[&percent.to_string()]);
     }
 
     /// The gateway's host swallows every datagram, and answers nothing.
-    pub fn silence(&self) {
+    pub(crate) fn silence(&self) {
         self.verb("silence", &[]);
     }
 
     /// Ends loss and silence.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.verb("heal", &[]);
     }
 
     /// The directory of what belongs to one namespace.
-    pub fn directory(&self, place: &str) -> PathBuf {
+    pub(crate) fn directory(&self, place: &str) -> PathBuf {
         self.directory.join(place)
     }
 
     /// Runs a verb of the script and returns what it prints; a failure is the test's.
-    pub fn verb(&self, verb: &str, arguments: &[&str]) -> String {
+    pub(crate) fn verb(&self, verb: &str, arguments: &[&str]) -> String {
         finish(Command::new(SCRIPT).arg(verb).arg(&self.directory).args(arguments))
     }
 
     /// A command that will run in the namespace, under its own process ID.
-    pub fn command(&self, place: &str, program: impl AsRef<Path>) -> Command {
+    pub(crate) fn command(&self, place: &str, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(SCRIPT);
         command.arg("run").arg(&self.directory).arg(place).arg(program.as_ref()).stdin(Stdio::null());
         command
@@ -78,41 +78,41 @@ impl Drop for Lab {
 
 /// A client's namespace.
 #[derive(Clone)]
-pub struct Client<'lab> {
-    pub lab: &'lab Lab,
+pub(crate) struct Client<'lab> {
+    pub(crate) lab: &'lab Lab,
     name: String,
     number: u8,
 }
 
 impl Client<'_> {
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The address on the gateway's link.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("192.0.2.{}", 10 + self.number)
     }
 
-    pub fn directory(&self) -> PathBuf {
+    pub(crate) fn directory(&self) -> PathBuf {
         self.lab.directory(&self.name)
     }
 
-    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         self.lab.command(&self.name, program)
     }
 
     /// Runs to its end and returns what it prints; a failure is the test's.
-    pub fn run(&self, program: &str, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
         finish(self.command(program).args(arguments))
     }
 
     /// Sends `count` echo requests 100 ms apart and returns how many were answered.
-    pub fn ping(&self, address: &str, count: u32) -> u32 {
+    pub(crate) fn ping(&self, address: &str, count: u32) -> u32 {
         self.ping_with(address, count, &[])
     }
 
-    pub fn ping_with(&self, address: &str, count: u32, options: &[&str]) -> u32 {
+    pub(crate) fn ping_with(&self, address: &str, count: u32, options: &[&str]) -> u32 {
         let count = count.to_string();
         let output = self
             .command("ping")
@@ -129,7 +129,7 @@ impl Client<'_> {
     }
 
     /// Everything the host knows of networks: what an orderly client leaves as it was.
-    pub fn network_state(&self) -> String {
+    pub(crate) fn network_state(&self) -> String {
         let questions: [&[&str]; 6] = [
             &["-o", "link"],
             &["-o", "address"],

@@ -4,6 +4,9 @@
 //! lacks them fails and says so. Every test makes a lab of its own (`lab.sh`), so tests
 //! run side by side, and a lab takes everything with it when it is dropped.
 
+// Real programs are waited for in real time.
+#![allow(clippy::disallowed_methods)]
+
 mod capture;
 mod gateway;
 mod lab;

@@ -15,17 +15,17 @@ use crate::gateway;
 use crate::lab::Client;
 
 /// Longer than any handshake takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Exit codes, as documented.
-pub const UNREACHABLE: i32 = 4;
-pub const AUTHENTICATION: i32 = 5;
-pub const PROPOSAL: i32 = 6;
-pub const SELECTORS: i32 = 7;
+pub(crate) const UNREACHABLE: i32 = 4;
+pub(crate) const AUTHENTICATION: i32 = 5;
+pub(crate) const PROPOSAL: i32 = 6;
+pub(crate) const SELECTORS: i32 = 7;
 
 /// A configuration file, written when vpnd starts. Values are TOML as they stand.
 #[derive(Clone)]
-pub struct VpndConfig {
+pub(crate) struct VpndConfig {
     values: Vec<(&'static str, &'static str, String)>,
     psk: String,
 }
@@ -45,18 +45,18 @@ impl Default for VpndConfig {
 
 impl VpndConfig {
     /// Sets a key, in the place of its default if it has one.
-    pub fn with(mut self, table: &'static str, key: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, table: &'static str, key: &'static str, value: impl Into<String>) -> Self {
         self.values.retain(|(known_table, known, _)| (*known_table, *known) != (table, key));
         self.values.push((table, key, value.into()));
         self
     }
 
-    pub fn without(mut self, table: &'static str, key: &'static str) -> Self {
+    pub(crate) fn without(mut self, table: &'static str, key: &'static str) -> Self {
         self.values.retain(|(known_table, known, _)| (*known_table, *known) != (table, key));
         self
     }
 
-    pub fn psk(mut self, psk: &str) -> Self {
+    pub(crate) fn psk(mut self, psk: &str) -> Self {
         psk.clone_into(&mut self.psk);
         self
     }
@@ -81,30 +81,30 @@ impl VpndConfig {
     }
 
     /// Starts `vpnd up` in the client's namespace.
-    pub fn start(&self, client: &Client<'_>) -> Vpnd {
+    pub(crate) fn start(&self, client: &Client<'_>) -> Vpnd {
         self.start_waiting(client, PATIENCE)
     }
 
     /// The same; vpnd gives up by itself when it is not up after `wait`.
-    pub fn start_waiting(&self, client: &Client<'_>, wait: Duration) -> Vpnd {
+    pub(crate) fn start_waiting(&self, client: &Client<'_>, wait: Duration) -> Vpnd {
         let mut command = client.command(env!("CARGO_BIN_EXE_vpnd"));
         command.arg("up").arg("--config").arg(self.write(client)).arg("--wait").arg(wait.as_secs().to_string());
         Vpnd::spawn(command)
     }
 
     /// Starts `vpnd up` and returns when the tunnel is up.
-    pub fn up(&self, client: &Client<'_>) -> Vpnd {
+    pub(crate) fn up(&self, client: &Client<'_>) -> Vpnd {
         let mut vpnd = self.start(client);
         vpnd.wait_until_up();
         vpnd
     }
 
     /// Runs `vpnd up` where it must fail, and returns its exit code and all it said.
-    pub fn refused(&self, client: &Client<'_>) -> (i32, String) {
+    pub(crate) fn refused(&self, client: &Client<'_>) -> (i32, String) {
         self.refused_within(client, Duration::from_secs(10))
     }
 
-    pub fn refused_within(&self, client: &Client<'_>, wait: Duration) -> (i32, String) {
+    pub(crate) fn refused_within(&self, client: &Client<'_>, wait: Duration) -> (i32, String) {
         let mut vpnd = self.start_waiting(client, wait);
         let status = vpnd.wait_for_exit();
         let said = vpnd.said();
@@ -112,12 +112,12 @@ impl VpndConfig {
     }
 }
 
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
 /// A running vpnd. It is killed when dropped, if it has not ended.
-pub struct Vpnd {
+pub(crate) struct Vpnd {
     child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
@@ -140,12 +140,12 @@ impl Vpnd {
         Self { child, lines, said: Vec::new() }
     }
 
-    pub fn wait_until_up(&mut self) {
+    pub(crate) fn wait_until_up(&mut self) {
         self.wait_for("tunnel is up");
     }
 
     /// Waits for a line that holds `text` and returns it. Lines seen before do not count.
-    pub fn wait_for(&mut self, text: &str) -> String {
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -165,16 +165,16 @@ impl Vpnd {
     }
 
     /// All it has said.
-    pub fn said(&mut self) -> String {
+    pub(crate) fn said(&mut self) -> String {
         self.said.extend(self.lines.try_iter());
         self.said.join("\n")
     }
 
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("vpnd's state").is_some()
     }
 
-    pub fn wait_for_exit(&mut self) -> ExitStatus {
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE + Duration::from_secs(10);
         loop {
             if let Some(status) = self.child.try_wait().expect("vpnd's state") {
@@ -189,17 +189,17 @@ impl Vpnd {
         }
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.expect("kill runs").success(), "SIG{name} was not delivered");
     }
 
     /// Ends it in an orderly way, which must succeed.
-    pub fn terminate(self) -> String {
+    pub(crate) fn terminate(self) -> String {
         self.end_with("TERM")
     }
 
-    pub fn end_with(mut self, signal: &str) -> String {
+    pub(crate) fn end_with(mut self, signal: &str) -> String {
         self.signal(signal);
         let status = self.wait_for_exit();
         let said = self.said();
@@ -208,7 +208,7 @@ impl Vpnd {
     }
 
     /// Ends it without a chance to clean up.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.signal("KILL");
         let status = self.wait_for_exit();
         assert_eq!(status.signal(), Some(9), "{status}");
