@@ -55,14 +55,13 @@ fn sigterm_is_obeyed_before_the_tunnel_is_up() {
 fn a_new_start_after_kill_leaves_nothing_of_the_old() {
     let lab = Lab::open();
     let client = lab.client(0);
-    let gateway = GatewayConfig::default().start(&lab);
+    let _gateway = GatewayConfig::default().start(&lab);
     let before = client.network_state();
     VpndConfig::default().up(&client).kill();
     let vpnd = VpndConfig::default().up(&client);
     assert_eq!(client.ping(INSIDE, 3), 3);
     vpnd.terminate();
     assert_eq!(client.network_state(), before);
-    drop(gateway);
 }
 
 #[test]
