@@ -1,11 +1,11 @@
-//! Which capabilities the process has, read from `/proc/self/status`.
+//! Which capabilities the process has, read from `/proc/thread-self/status`.
 
 use std::io;
 
 /// The bit of CAP_NET_ADMIN (capabilities(7)).
 const NET_ADMIN: u32 = 12;
 
-/// The effective capability set of the calling thread's process.
+/// The effective capability set of the calling thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities(u64);
 
@@ -15,8 +15,10 @@ impl Capabilities {
     /// # Errors
     /// When `/proc` is not mounted or does not hold the line.
     pub fn effective() -> io::Result<Self> {
-        let status = std::fs::read_to_string("/proc/self/status")?;
-        Self::parse(&status).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no CapEff in /proc/self/status"))
+        // Capabilities belong to threads.
+        let status = std::fs::read_to_string("/proc/thread-self/status")?;
+        Self::parse(&status)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no CapEff in /proc/thread-self/status"))
     }
 
     /// Finds the `CapEff` line of a status file.

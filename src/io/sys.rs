@@ -2,7 +2,7 @@
 //! each block hands the kernel pointers to memory that is borrowed or owned for the whole call, with its true length.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -103,6 +103,13 @@ pub(super) fn attach_tun(fd: BorrowedFd<'_>, name: &str) -> io::Result<String> {
     // SAFETY: the array started as zeros, at most 15 octets were written by us, and the kernel ends what it writes with a zero.
     let chosen = unsafe { CStr::from_ptr(request.ifr_name.as_ptr()) };
     Ok(chosen.to_string_lossy().into_owned())
+}
+
+/// Whether the calling thread's network namespace has a device of this name.
+pub(super) fn device_exists(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: the pointer is to a string that ends with a zero.
+    unsafe { libc::if_nametoindex(name.as_ptr()) != 0 }
 }
 
 /// setsockopt(2) with an int.

@@ -7,7 +7,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use crate::io::{capability::Capabilities, sys};
 
@@ -42,7 +41,7 @@ impl Tun {
             .map_err(TunError::from_open)?;
         let chosen = sys::attach_tun(file.as_fd(), name).map_err(|error| {
             let net_admin = Capabilities::effective().ok().map(Capabilities::has_net_admin);
-            let taken = Path::new("/sys/class/net").join(name).exists();
+            let taken = sys::device_exists(name);
             TunError::from_attach(error, name, net_admin, taken)
         })?;
         Ok(Self { file, name: chosen })

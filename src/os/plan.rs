@@ -6,8 +6,6 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde::{Deserialize, Serialize};
-
 use crate::os::prefix::Prefix;
 use crate::sa::selector::Selector;
 
@@ -60,8 +58,7 @@ pub struct TunnelFacts<'a> {
 }
 
 /// One change of the host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "step")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Set the device's MTU and bring it up.
     Link {
@@ -79,6 +76,8 @@ pub enum Step {
     },
     /// Keep the gateway's outer address on the way it has now, whatever later steps route into the tunnel (T-15).
     ExemptGateway {
+        /// The tunnel's device, which the gateway must not be reached through.
+        device: String,
         /// The address.
         gateway: IpAddr,
     },
@@ -98,7 +97,7 @@ impl fmt::Display for Step {
         match self {
             Self::Link { device, mtu } => write!(f, "{device} up, MTU {mtu}"),
             Self::Address { device, address } => write!(f, "address {address} on {device}"),
-            Self::ExemptGateway { gateway } => write!(f, "gateway {gateway} stays outside the tunnel"),
+            Self::ExemptGateway { gateway, .. } => write!(f, "gateway {gateway} stays outside the tunnel"),
             Self::Route { device, destination, .. } => write!(f, "route {destination} through {device}"),
         }
     }
@@ -176,7 +175,7 @@ impl HostPlan {
         let (destinations, refused) = destinations(facts);
         plan.refused = refused;
         if destinations.iter().any(|destination| destination.contains(facts.gateway)) {
-            plan.steps.push(Step::ExemptGateway { gateway: facts.gateway });
+            plan.steps.push(Step::ExemptGateway { device: device(), gateway: facts.gateway });
         }
         for destination in destinations {
             let source = facts
@@ -343,7 +342,7 @@ mod tests {
     }
 
     fn exempts_the_gateway(plan: &HostPlan) -> bool {
-        plan.steps.contains(&Step::ExemptGateway { gateway: ip("198.51.100.1") })
+        plan.steps.contains(&Step::ExemptGateway { device: "vpnd0".to_owned(), gateway: ip("198.51.100.1") })
     }
 
     fn reasons(plan: &HostPlan) -> Vec<RefusalReason> {

@@ -1,0 +1,244 @@
+//! The memory of what was changed: a file that outlives the process, so that the next start after `kill -9` takes back what is left.
+//!
+//! A change is written down before it is made, and struck out after it was taken back. Taking back what was never made does no harm.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::os::route::Route;
+
+/// Where the files are unless told otherwise: a directory that a restart of the host empties.
+pub const DEFAULT_DIRECTORY: &str = "/run/vpnd";
+
+/// A change of the host that has to be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// An address on a device.
+    Address {
+        /// The device's index: another device of the same name has another one.
+        index: u32,
+        /// The address.
+        address: IpAddr,
+    },
+    /// A route.
+    Route(Route),
+}
+
+/// What the file holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Content {
+    format: u32,
+    /// The network namespace that was changed, by its inode: indexes mean nothing in another one.
+    namespace: u64,
+    changes: Vec<Change>,
+}
+
+const FORMAT: u32 = 1;
+
+/// The file, locked for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Record {
+    file: PathBuf,
+    namespace: u64,
+    changes: Vec<Change>,
+    _lock: File,
+}
+
+/// Why there is no record.
+#[derive(Debug)]
+pub(super) enum RecordError {
+    /// Another living process holds it.
+    Locked,
+    /// It cannot be kept here.
+    Io(io::Error),
+}
+
+impl From<io::Error> for RecordError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Record {
+    /// Opens and locks the record called `key`; with it come the changes that a dead process left in this network namespace.
+    pub(super) fn open(directory: &Path, key: &str) -> Result<Self, RecordError> {
+        let key = file_name(key);
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(directory.join(format!("{key}.lock")))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RecordError::Locked),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        // Namespaces belong to threads.
+        let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
+        let file = directory.join(format!("{key}.json"));
+        let changes = match fs::read(&file) {
+            Ok(octets) => left_behind(&octets, namespace),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { file, namespace, changes, _lock: lock })
+    }
+
+    /// The changes that are written down, in the order in which they were made.
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Writes a change down.
+    pub(super) fn add(&mut self, change: &Change) -> io::Result<()> {
+        self.changes.push(change.clone());
+        self.save()
+    }
+
+    /// Strikes a change out; without any left the file goes.
+    pub(super) fn strike(&mut self, change: &Change) -> io::Result<()> {
+        if let Some(place) = self.changes.iter().rposition(|written| written == change) {
+            self.changes.remove(place);
+        }
+        self.save()
+    }
+
+    fn save(&self) -> io::Result<()> {
+        if self.changes.is_empty() {
+            return match fs::remove_file(&self.file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        let content = Content { format: FORMAT, namespace: self.namespace, changes: self.changes.clone() };
+        let text = serde_json::to_vec(&content).map_err(io::Error::other)?;
+        // A reader sees the old file or the new one, never half of one.
+        let fresh = self.file.with_extension("new");
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&fresh)?;
+        file.write_all(&text)?;
+        fs::rename(&fresh, &self.file)
+    }
+}
+
+fn left_behind(octets: &[u8], namespace: u64) -> Vec<Change> {
+    match serde_json::from_slice::<Content>(octets) {
+        Ok(content) if content.format == FORMAT && content.namespace == namespace => content.changes,
+        Ok(_) => Vec::new(),
+        Err(error) => {
+            tracing::warn!(%error, "the record of an earlier run cannot be read; nothing of it is repaired");
+            Vec::new()
+        }
+    }
+}
+
+/// A key as a file name: what is not a letter, a digit, '-' or '_' becomes '_'.
+fn file_name(key: &str) -> String {
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
+    key.chars().map(plain).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::prefix::Prefix;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A directory that goes with the test.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("vpnd-repair-{}-{name}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn address(last: u8) -> Change {
+        Change::Address { index: 7, address: IpAddr::from([10, 200, 0, last]) }
+    }
+
+    fn route() -> Change {
+        Change::Route(Route {
+            destination: Prefix::host(IpAddr::from([198, 51, 100, 1])),
+            index: 2,
+            via: Some(IpAddr::from([192, 0, 2, 1])),
+            source: None,
+            metric: 9,
+        })
+    }
+
+    #[test]
+    fn what_a_dead_process_wrote_down_is_there_at_the_next_start() {
+        let scratch = Scratch::new("next-start");
+        let mut record = Record::open(&scratch.0, "vpnd0").unwrap();
+        record.add(&route()).unwrap();
+        record.add(&address(1)).unwrap();
+        drop(record);
+        assert_eq!(Record::open(&scratch.0, "vpnd0").unwrap().changes(), [route(), address(1)]);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_struck_out_and_an_empty_record_leaves_no_file() {
+        let scratch = Scratch::new("struck");
+        let mut record = Record::open(&scratch.0, "vpnd0").unwrap();
+        record.add(&address(1)).unwrap();
+        record.add(&address(2)).unwrap();
+        record.strike(&address(1)).unwrap();
+        assert_eq!(record.changes(), [address(2)]);
+        assert!(scratch.0.join("vpnd0.json").exists());
+        record.strike(&address(2)).unwrap();
+        assert!(!scratch.0.join("vpnd0.json").exists());
+    }
+
+    #[test]
+    fn two_living_processes_cannot_have_the_same_record() {
+        let scratch = Scratch::new("locked");
+        let record = Record::open(&scratch.0, "vpnd0").unwrap();
+        assert!(matches!(Record::open(&scratch.0, "vpnd0"), Err(RecordError::Locked)));
+        assert!(Record::open(&scratch.0, "vpnd1").is_ok());
+        drop(record);
+        assert!(Record::open(&scratch.0, "vpnd0").is_ok());
+    }
+
+    #[test]
+    fn a_record_of_another_namespace_or_a_broken_one_repairs_nothing() {
+        let content = Content { format: FORMAT, namespace: 5, changes: vec![address(1)] };
+        let octets = serde_json::to_vec(&content).unwrap();
+        assert_eq!(left_behind(&octets, 5), [address(1)]);
+        assert_eq!(left_behind(&octets, 6), []);
+        assert_eq!(left_behind(&octets[1..], 5), []);
+        assert_eq!(left_behind(b"", 5), []);
+    }
+
+    #[test]
+    fn the_file_is_for_its_owner_only_and_its_name_stays_in_the_directory() {
+        let scratch = Scratch::new("mode");
+        let mut record = Record::open(&scratch.0, "../../etc/x").unwrap();
+        record.add(&address(1)).unwrap();
+        let file = scratch.0.join("______etc_x.json");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&scratch.0).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}
