@@ -268,7 +268,10 @@ mod tests {
         for kind in [1, 3, 8, 10, 13, 15] {
             for len in (0..40).filter(|len| ![4, 8, 16, 17].contains(len)) {
                 let taken = reply(&both(), &[(1, vec![10, 0, 0, 1]), (kind, vec![9; len])]).unwrap();
-                assert_eq!(taken, Configuration { addresses: vec![(IpAddr::from([10, 0, 0, 1]), 32)], ..Default::default() });
+                assert_eq!(
+                    taken,
+                    Configuration { addresses: vec![(IpAddr::from([10, 0, 0, 1]), 32)], ..Default::default() }
+                );
             }
         }
         assert_eq!(reply(&both(), &[(8, v6("fd00::1", 129))]), Err(AddressFault::None));
@@ -278,7 +281,10 @@ mod tests {
 
     #[test]
     fn k2_060_what_was_not_asked_for_is_ignored() {
-        let taken = reply(&ipv4_only(), &[(1, vec![10, 0, 0, 1]), (8, v6("fd00::1", 64)), (10, v6("fd00::53", 0)[..16].to_vec())]);
+        let taken = reply(
+            &ipv4_only(),
+            &[(1, vec![10, 0, 0, 1]), (8, v6("fd00::1", 64)), (10, v6("fd00::53", 0)[..16].to_vec())],
+        );
         assert_eq!(taken.unwrap().addresses, [(IpAddr::from([10, 0, 0, 1]), 32)]);
         assert_eq!(reply(&AddressRequest::default(), &[(1, vec![127, 0, 0, 1])]), Ok(Configuration::default()));
     }
@@ -292,7 +298,8 @@ mod tests {
 
     #[test]
     fn a_reply_is_bounded() {
-        let many: Vec<_> = (0..1000u16).map(|n| (13, [&[10][..], &n.to_be_bytes(), &[0, 255, 255, 255, 0]].concat())).collect();
+        let many: Vec<_> =
+            (0..1000u16).map(|n| (13, [&[10][..], &n.to_be_bytes(), &[0, 255, 255, 255, 0]].concat())).collect();
         let mut attributes = vec![(1, vec![10, 0, 0, 1])];
         attributes.extend(many);
         assert_eq!(reply(&both(), &attributes).unwrap().subnets.len(), MOST_OF_A_KIND);

@@ -41,12 +41,7 @@ pub enum Verdict<'a> {
 
 impl Retransmission {
     /// For a request that is sent now: `datagrams` are its octets, several when it is fragmented.
-    pub fn start(
-        now: Instant,
-        datagrams: Vec<Vec<u8>>,
-        policy: RetransmissionPolicy,
-        random: &mut dyn Random,
-    ) -> Self {
+    pub fn start(now: Instant, datagrams: Vec<Vec<u8>>, policy: RetransmissionPolicy, random: &mut dyn Random) -> Self {
         let wait = policy.first.min(policy.longest);
         let due = now.after(with_jitter(wait, policy.jitter_percent, random));
         Self { datagrams, policy, started: now, due, wait, sent: 1 }
@@ -163,10 +158,7 @@ mod tests {
     fn k2_030_nothing_is_repeated_before_the_first_interval() {
         let mut random = Fixed(0);
         let mut sending = Retransmission::start(Instant::START, vec![vec![1]], POLICY, &mut random);
-        assert_eq!(
-            sending.handle_timeout(Instant::from_start(Duration::from_millis(499)), &mut random),
-            Verdict::Wait
-        );
+        assert_eq!(sending.handle_timeout(Instant::from_start(Duration::from_millis(499)), &mut random), Verdict::Wait);
         assert_eq!(sending.sent(), 1);
     }
 

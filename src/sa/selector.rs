@@ -397,8 +397,12 @@ mod tests {
         let all = subnet("10.0.0.0/8");
         assert!(https.is_subset_of(&[all]));
         assert!(!all.is_subset_of(&[https]));
-        assert!(ports("10.0.0.0/8", 6, 1, 9).is_subset_of(&[ports("10.0.0.0/8", 6, 0, 4), ports("10.0.0.0/8", 6, 5, 10)]));
-        assert!(!ports("10.0.0.0/8", 6, 1, 9).is_subset_of(&[ports("10.0.0.0/8", 6, 0, 4), ports("10.0.0.0/8", 6, 6, 10)]));
+        assert!(
+            ports("10.0.0.0/8", 6, 1, 9).is_subset_of(&[ports("10.0.0.0/8", 6, 0, 4), ports("10.0.0.0/8", 6, 5, 10)])
+        );
+        assert!(
+            !ports("10.0.0.0/8", 6, 1, 9).is_subset_of(&[ports("10.0.0.0/8", 6, 0, 4), ports("10.0.0.0/8", 6, 6, 10)])
+        );
         // Fragments without ports are in "any port", and in no port range.
         assert!(!all.is_subset_of(&[ports("10.0.0.0/8", 0, 0, 32767), ports("10.0.0.0/8", 0, 32768, 65535)]));
         assert!(ports("10.0.0.0/8", 6, 65535, 0).is_subset_of(&[all]));

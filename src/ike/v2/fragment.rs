@@ -73,7 +73,12 @@ impl Sizes {
         }
         Ok((1..)
             .zip(inner.chunks(room))
-            .map(|(number, content)| Piece { number, total, next_payload: if number == 1 { first } else { 0 }, content })
+            .map(|(number, content)| Piece {
+                number,
+                total,
+                next_payload: if number == 1 { first } else { 0 },
+                content,
+            })
             .collect())
     }
 
@@ -246,7 +251,8 @@ mod tests {
                 for limit in [1280, 1281, 1295, 1296, 1500, 9000] {
                     let sizes = Sizes::new(protection, limit, &path(address, framing));
                     let inner = vec![7; 20_000];
-                    let longest = sizes.split(41, &inner).unwrap().iter().map(|piece| piece.content.len()).max().unwrap();
+                    let longest =
+                        sizes.split(41, &inner).unwrap().iter().map(|piece| piece.content.len()).max().unwrap();
                     let datagram = overhead + sealed_len(protection, FRAGMENT_HEADER, longest);
                     assert!(datagram <= usize::from(limit));
                     assert!(overhead + sealed_len(protection, FRAGMENT_HEADER, longest + 1) > usize::from(limit));

@@ -49,11 +49,7 @@ pub(super) enum SealError {
 
 impl MessageProtection {
     /// `ours` seals what we send.
-    pub(super) fn new(
-        protection: Protection,
-        ours: &ProtectionKeys,
-        theirs: &ProtectionKeys,
-    ) -> Result<Self, BadKey> {
+    pub(super) fn new(protection: Protection, ours: &ProtectionKeys, theirs: &ProtectionKeys) -> Result<Self, BadKey> {
         Ok(Self { sealer: Sealer::new(protection, ours)?, opener: Opener::new(protection, theirs)?, next_iv: 1 })
     }
 

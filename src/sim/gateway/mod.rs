@@ -1,0 +1,433 @@
+//! A gateway written from the RFCs alone: it shares primitives with vpnd, but no codec, no key schedule, no state and no packet code.
+//! It speaks raw UDP datagrams, so that it also checks framing and encapsulation, and can be told to misbehave.
+
+pub mod impair;
+pub mod octets;
+
+mod auth;
+mod esp;
+mod sa_init;
+mod secrets;
+mod suites;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::crypto::random::{Random, SeededRandom};
+use crate::sa::selector::Selector;
+use crate::sa::suite::{IkeSuite, Protection};
+use crate::time::Instant;
+
+use impair::Impairment;
+use octets::{FLAG_RESPONSE, Message, Payload, exchange, notifies, notify, notify_payload, payload};
+use secrets::{IkeSecrets, Opened};
+
+/// A UDP datagram on the simulated wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// Sender.
+    pub source: SocketAddr,
+    /// Receiver.
+    pub destination: SocketAddr,
+    /// What UDP carries.
+    pub octets: Vec<u8>,
+}
+
+/// How the gateway is set up.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Its outer address.
+    pub address: IpAddr,
+    /// ID type and body of IDr.
+    pub identity: (u8, Vec<u8>),
+    /// The key.
+    pub psk: Vec<u8>,
+    /// IKE suites in its own order of preference.
+    pub ike_suites: Vec<IkeSuite>,
+    /// ESP protections with ESN or without, in its own order.
+    pub esp_suites: Vec<(Protection, bool)>,
+    /// The subnets behind it; TSr is narrowed to them.
+    pub subnets: Vec<Selector>,
+    /// What the pool gives, when asked.
+    pub pool: (Option<Ipv4Addr>, Option<Ipv6Addr>),
+    /// Whether a cookie is asked for first.
+    pub cookie: bool,
+    /// Whether and how small its messages are fragmented.
+    pub fragment: Option<usize>,
+    /// How often it asks for a sign of life.
+    pub dpd: Option<Duration>,
+    /// What it does wrong.
+    pub impairments: Vec<Impairment>,
+}
+
+/// The gateway.
+pub struct Gateway {
+    settings: GatewaySettings,
+    random: SeededRandom,
+    cookie_secret: [u8; 16],
+    replies: BTreeMap<Vec<u8>, Vec<u8>>,
+    half_open: BTreeMap<[u8; 8], HalfOpen>,
+    sas: BTreeMap<[u8; 8], Sa>,
+    outbox: Vec<Datagram>,
+    counts: Counts,
+}
+
+/// What the gateway saw, for invariants and assertions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// IKE SAs that were authenticated.
+    pub authenticated: u64,
+    /// ESP packets that were authentic and fresh.
+    pub esp_received: u64,
+    /// ESP packets that were not authentic, or had a sequence number seen before.
+    pub esp_refused: u64,
+    /// Requests that were answered again.
+    pub repeated: u64,
+    /// DELETEs of an IKE SA that were received.
+    pub deletes: u64,
+    /// Answers to our own requests.
+    pub answers: u64,
+    /// AUTHENTICATION_FAILED that the client told us.
+    pub auth_failed_notices: u64,
+}
+
+struct HalfOpen {
+    spi_i: [u8; 8],
+    nonces: (Vec<u8>, Vec<u8>),
+    request: Vec<u8>,
+    response: Vec<u8>,
+    secrets: IkeSecrets,
+    fragments: bool,
+    pieces: BTreeMap<u16, (u16, u8, Vec<u8>)>,
+}
+
+struct Sa {
+    spi_i: [u8; 8],
+    spi_r: [u8; 8],
+    secrets: IkeSecrets,
+    peer: SocketAddr,
+    fragments: bool,
+    child: Option<esp::Child>,
+    next_request: u32,
+    expected_request: u32,
+    last_reply: Option<(u32, Vec<Vec<u8>>)>,
+    outstanding: Option<Outstanding>,
+    established: Instant,
+    last_seen: Instant,
+    closing: bool,
+}
+
+struct Outstanding {
+    id: u32,
+    datagrams: Vec<Vec<u8>>,
+    next: Instant,
+    tries: u32,
+}
+
+const REPEAT: Duration = Duration::from_secs(2);
+const TRIES: u32 = 8;
+
+impl Gateway {
+    /// A gateway whose every choice follows from the seed.
+    pub fn new(settings: GatewaySettings, seed: u64) -> Self {
+        let mut random = SeededRandom::new(seed);
+        let mut cookie_secret = [0; 16];
+        random.fill(&mut cookie_secret);
+        Self {
+            settings,
+            random,
+            cookie_secret,
+            replies: BTreeMap::new(),
+            half_open: BTreeMap::new(),
+            sas: BTreeMap::new(),
+            outbox: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// The settings, to be changed in the middle of a story.
+    pub fn settings_mut(&mut self) -> &mut GatewaySettings {
+        &mut self.settings
+    }
+
+    /// What it saw.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Authenticated IKE SAs that stand.
+    pub fn sa_count(&self) -> usize {
+        self.sas.len()
+    }
+
+    /// Children that stand.
+    pub fn child_count(&self) -> usize {
+        self.sas.values().filter(|sa| sa.child.is_some()).count()
+    }
+
+    /// A restart without memory: all SAs are gone, silently.
+    pub fn forget(&mut self) {
+        self.sas.clear();
+        self.half_open.clear();
+        self.replies.clear();
+    }
+
+    /// What it wants to send.
+    pub fn poll_datagram(&mut self) -> Option<Datagram> {
+        (!self.outbox.is_empty()).then(|| self.outbox.remove(0))
+    }
+
+    /// When it wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.sas
+            .values()
+            .flat_map(|sa| {
+                let repeat = sa.outstanding.as_ref().map(|outstanding| outstanding.next);
+                let idle = sa.outstanding.is_none();
+                let probe = self.settings.dpd.filter(|_| idle).map(|dpd| sa.last_seen.after(dpd));
+                let planned = idle.then(|| self.planned(sa)).flatten().map(|(at, _)| at);
+                [repeat, probe, planned]
+            })
+            .flatten()
+            .min()
+    }
+
+    /// Repeats, probes, and does what the impairments planned.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let names: Vec<[u8; 8]> = self.sas.keys().copied().collect();
+        for name in names {
+            let Some(mut sa) = self.sas.remove(&name) else { continue };
+            if self.tick(now, &mut sa) {
+                self.sas.insert(name, sa);
+            }
+        }
+    }
+
+    /// Returns whether the SA lives on.
+    fn tick(&mut self, now: Instant, sa: &mut Sa) -> bool {
+        if let Some(outstanding) = &mut sa.outstanding {
+            if outstanding.next <= now {
+                outstanding.tries += 1;
+                if outstanding.tries > TRIES {
+                    return false;
+                }
+                outstanding.next = now.after(REPEAT);
+                for datagram in outstanding.datagrams.clone() {
+                    self.send_marked(sa.peer, datagram);
+                }
+            }
+            return true;
+        }
+        if let Some((at, impairment)) = self.planned(sa)
+            && at <= now
+        {
+            self.settings.impairments.retain(|known| *known != impairment);
+            return self.carry_out(now, sa, impairment);
+        }
+        if let Some(dpd) = self.settings.dpd
+            && sa.last_seen.after(dpd) <= now
+        {
+            self.request(now, sa, exchange::INFORMATIONAL, &[]);
+        }
+        true
+    }
+
+    fn planned(&self, sa: &Sa) -> Option<(Instant, Impairment)> {
+        self.settings
+            .impairments
+            .iter()
+            .filter_map(|impairment| impairment.delay().map(|delay| (sa.established.after(delay), impairment.clone())))
+            .min_by_key(|(at, _)| *at)
+    }
+
+    fn carry_out(&mut self, now: Instant, sa: &mut Sa, impairment: Impairment) -> bool {
+        match impairment {
+            Impairment::ForgetAfter(_) => return false,
+            Impairment::DeleteIkeAfter(_) => {
+                sa.closing = true;
+                self.request(now, sa, exchange::INFORMATIONAL, &[(payload::DELETE, vec![1, 0, 0, 0])]);
+            }
+            Impairment::DeleteChildAfter(_) => {
+                if let Some(child) = sa.child.take() {
+                    let mut body = vec![3, 4, 0, 1];
+                    body.extend_from_slice(&child.inbound_spi().to_be_bytes());
+                    self.request(now, sa, exchange::INFORMATIONAL, &[(payload::DELETE, body)]);
+                }
+            }
+            Impairment::RekeyChildAfter(_) => {
+                let inner = self.rekey_request(sa);
+                self.request(now, sa, exchange::CREATE_CHILD, &inner);
+            }
+            Impairment::RequestAfter(_, exchange, inner) => self.request(now, sa, exchange, &inner),
+            Impairment::InClear(_, inner) => {
+                let flags = 0;
+                let (spi_i, spi_r, id) = (sa.spi_i, sa.spi_r, sa.next_request);
+                let message = Message {
+                    spi_i,
+                    spi_r,
+                    exchange: exchange::INFORMATIONAL,
+                    flags,
+                    id,
+                    payloads: inner,
+                    inner: None,
+                };
+                self.send_marked(sa.peer, message.write());
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn rekey_request(&mut self, sa: &Sa) -> Vec<Payload> {
+        let Some(child) = &sa.child else { return Vec::new() };
+        let mut rekey = vec![3, 4];
+        rekey.extend_from_slice(&notify::REKEY_SA.to_be_bytes());
+        rekey.extend_from_slice(&child.inbound_spi().to_be_bytes());
+        let mut nonce = vec![0; 32];
+        self.random.fill(&mut nonce);
+        let (sa_body, ts_i, ts_r) = child.as_payloads();
+        vec![
+            (payload::NOTIFY, rekey),
+            (payload::SA, sa_body),
+            (payload::NONCE, nonce),
+            (payload::TS_I, ts_r),
+            (payload::TS_R, ts_i),
+        ]
+    }
+
+    fn request(&mut self, now: Instant, sa: &mut Sa, exchange: u8, inner: &[Payload]) {
+        let id = sa.next_request;
+        sa.next_request += 1;
+        let message =
+            Message { spi_i: sa.spi_i, spi_r: sa.spi_r, exchange, flags: 0, id, payloads: Vec::new(), inner: None };
+        let datagrams = vec![sa.secrets.seal(&message, inner, &mut self.random)];
+        for datagram in &datagrams {
+            self.send_marked(sa.peer, datagram.clone());
+        }
+        sa.outstanding = Some(Outstanding { id, datagrams, next: now.after(REPEAT), tries: 0 });
+    }
+
+    fn send_marked(&mut self, to: SocketAddr, message: Vec<u8>) {
+        self.send(4500, to, [vec![0; 4], message].concat());
+    }
+
+    fn send(&mut self, port: u16, destination: SocketAddr, octets: Vec<u8>) {
+        self.outbox.push(Datagram { source: (self.settings.address, port).into(), destination, octets });
+    }
+
+    fn impaired(&self, impairment: &Impairment) -> bool {
+        self.settings.impairments.contains(impairment)
+    }
+
+    /// A datagram from the wire. Returns the inner packet when it was ESP for us.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) -> Option<Vec<u8>> {
+        if self.impaired(&Impairment::Silent) || datagram.destination.ip() != self.settings.address {
+            return None;
+        }
+        let octets = datagram.octets.as_slice();
+        let marked = match datagram.destination.port() {
+            500 => false,
+            4500 if octets == [0xff] => return None,
+            4500 if octets.get(..4)? != [0; 4] => return self.handle_esp(now, datagram),
+            4500 => true,
+            _ => return None,
+        };
+        let message_octets = if marked { octets.get(4..)? } else { octets };
+        let message = Message::read(message_octets)?;
+        let before = self.outbox.len();
+        if message.exchange == exchange::SA_INIT {
+            self.handle_sa_init(datagram.source, message_octets, &message);
+        } else {
+            self.handle_protected(now, datagram.source, message_octets, &message);
+        }
+        for reply in self.outbox.iter_mut().skip(before) {
+            if !marked && reply.source.port() == 500 {
+                continue;
+            }
+            if marked && reply.source.port() == 500 {
+                reply.source.set_port(4500);
+                reply.octets.splice(0..0, [0; 4]);
+            }
+        }
+        None
+    }
+
+    fn handle_protected(&mut self, now: Instant, source: SocketAddr, octets: &[u8], message: &Message) {
+        if message.exchange == exchange::AUTH
+            && !message.is_response()
+            && self.half_open.contains_key(&message.spi_r)
+            && !self.sas.contains_key(&message.spi_r)
+        {
+            self.handle_auth(now, source, octets, message);
+            return;
+        }
+        let Some(mut sa) = self.sas.remove(&message.spi_r) else { return };
+        let lives = self.handle_on_sa(now, source, octets, message, &mut sa);
+        if lives {
+            self.sas.insert(message.spi_r, sa);
+        }
+    }
+
+    /// Returns whether the SA lives on.
+    fn handle_on_sa(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        octets: &[u8],
+        message: &Message,
+        sa: &mut Sa,
+    ) -> bool {
+        let Some(opened) = sa.secrets.open(message, octets) else { return true };
+        if message.is_response() {
+            let expected = sa.outstanding.as_ref().is_some_and(|outstanding| outstanding.id == message.id);
+            if expected {
+                sa.outstanding = None;
+                sa.last_seen = now;
+                self.counts.answers += 1;
+                return !sa.closing;
+            }
+            return true;
+        }
+        if let Some((id, reply)) = &sa.last_reply
+            && *id == message.id
+        {
+            self.counts.repeated += 1;
+            for datagram in reply.clone() {
+                self.send_marked(source, datagram);
+            }
+            return true;
+        }
+        if message.id != sa.expected_request {
+            return true;
+        }
+        let Opened::Whole(inner) = opened else { return true };
+        sa.expected_request += 1;
+        sa.last_seen = now;
+        sa.peer = source;
+        let deletes: Vec<&Payload> = inner.iter().filter(|(kind, _)| *kind == payload::DELETE).collect();
+        let closes = deletes.iter().any(|(_, body)| body.first() == Some(&1));
+        let failed = notifies(&inner).iter().any(|(kind, _)| *kind == notify::AUTHENTICATION_FAILED);
+        let mut reply = Vec::new();
+        if message.exchange == exchange::INFORMATIONAL {
+            if deletes.iter().any(|(_, body)| body.first() == Some(&3))
+                && let Some(child) = sa.child.take()
+            {
+                let mut body = vec![3, 4, 0, 1];
+                body.extend_from_slice(&child.inbound_spi().to_be_bytes());
+                reply.push((payload::DELETE, body));
+            }
+        } else {
+            reply.push(notify_payload(notify::NO_PROPOSAL_CHOSEN, &[]));
+        }
+        let header = Message { flags: FLAG_RESPONSE, payloads: Vec::new(), inner: None, ..message.clone() };
+        let datagrams = vec![sa.secrets.seal(&header, &reply, &mut self.random)];
+        for datagram in &datagrams {
+            self.send_marked(source, datagram.clone());
+        }
+        sa.last_reply = Some((message.id, datagrams));
+        self.counts.deletes += u64::from(closes);
+        self.counts.auth_failed_notices += u64::from(failed);
+        !(closes || failed)
+    }
+}
