@@ -6,11 +6,12 @@ cd "$(dirname "$0")/.."
 logs=${CARGO_TARGET_DIR:-target}/stages
 mkdir -p "$logs"
 
-# Sums what nextest ("12 tests run: 11 passed, 1 failed") and cargo test
-# ("test result: ok. 11 passed; 1 failed") say.
+# What nextest ("12 tests run: 11 passed, 1 failed") says, or else the sum of what
+# cargo test ("test result: ok. 11 passed; 1 failed") says.
 count() { # FILE WORD
-    { grep -E 'tests? run: |^test result: ' "$1" || true; } |
-        { grep -oE "[0-9]+ $2" || true; } | awk '{ sum += $1 } END { print sum + 0 }'
+    local lines
+    lines=$(grep -E '^ *Summary .* tests? run: ' "$1" || grep -E '^test result: ' "$1" || true)
+    { grep -oE "[0-9]+ $2" <<<"$lines" || true; } | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
 table='' failed='' passed_tests=0 failed_tests=0 begun=$SECONDS
