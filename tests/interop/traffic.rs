@@ -1,6 +1,7 @@
 //! What passes through the tunnel, and what is seen of it outside.
 
 use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
 use std::process::{Child, Stdio};
 
 use crate::capture::{self, Capture, Frame};
@@ -87,6 +88,44 @@ fn packets_of_every_size_up_to_the_mtu() {
         assert_eq!(client.ping_with(INSIDE, 1, &["-s", size]), 1, "{size} octets of payload");
     }
     vpnd.terminate();
+}
+
+/// The IKE messages in a capture, in order: the gateway's port, and whether the message is a response.
+fn ike_messages(frames: &[Vec<u8>]) -> Vec<(u16, bool)> {
+    let gateway: IpAddr = ADDRESS.parse().expect("an address");
+    let read = |frame: &Vec<u8>| {
+        let Frame::Udp { source, ports: (from, to), payload, .. } = capture::read(frame) else { return None };
+        let port = if source == gateway { from } else { to };
+        // RFC 7296 §3.1, behind the non-ESP marker of RFC 3948 §2.2.
+        let message = if port == 500 { Some(&*payload) } else { payload.strip_prefix(&[0; 4]) }?;
+        Some((port, message.get(19)? & 0x20 != 0))
+    };
+    frames.iter().filter_map(read).collect()
+}
+
+#[test]
+fn two_round_trips_bring_the_tunnel_up_and_one_brings_it_down() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let _gateway = GatewayConfig::default().start(&lab);
+    let outside = Capture::start(&client, "outer");
+    VpndConfig::default().up(&client).terminate();
+    let messages = ike_messages(&outside.frames());
+    let exchange = |port| [(port, false), (port, true)];
+    assert_eq!(messages, [exchange(500), exchange(4500), exchange(4500)].concat());
+}
+
+#[test]
+fn a_gateway_that_is_only_spoken_to_on_4500() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let _gateway = GatewayConfig::default().start(&lab);
+    let outside = Capture::start(&client, "outer");
+    let vpnd = VpndConfig::default().with("gateway", "port", "4500").up(&client);
+    assert_eq!(client.ping(INSIDE, 1), 1);
+    vpnd.terminate();
+    let messages = ike_messages(&outside.frames());
+    assert_eq!(messages, [(4500, false), (4500, true)].repeat(3));
 }
 
 #[test]
