@@ -1,0 +1,9 @@
+//! What only a real kernel can show: TUN devices, addresses, routes. Each test works in network namespaces of its own, which vanish with
+//! its threads; none touches the machine's. Needs root, and fails loudly without.
+//!
+//! Unsafe code: namespaces and capabilities of a thread have no safe interface.
+#![allow(unsafe_code, missing_docs)]
+
+mod namespace;
+mod routes;
+mod tun;
