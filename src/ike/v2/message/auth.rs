@@ -4,7 +4,7 @@ use crate::ike::v2::message::{
     Authentication, Configuration, Identification, MessageError, Payload, SecurityAssociation, TrafficSelectors,
     notify::Notify,
     payload::{parse_all, write_contents},
-    table::{Sorted, Table, need},
+    table::{Sorted, Table, need, need_offer},
 };
 use crate::ike::wire::{
     chain::{Contents, RawPayload},
@@ -113,7 +113,7 @@ impl AuthRequest {
             responder: sorted.identification_responder,
             authentication: need(sorted.authentication, PayloadType::AUTHENTICATION)?,
             configuration: sorted.configuration,
-            security_association: need(sorted.security_association, PayloadType::SECURITY_ASSOCIATION)?,
+            security_association: need_offer(sorted.security_association)?,
             traffic_selector_initiator: need(
                 sorted.traffic_selector_initiator,
                 PayloadType::TRAFFIC_SELECTOR_INITIATOR,

@@ -1,10 +1,10 @@
 //! CREATE_CHILD_SA (RFC 7296 §1.3, appendix C.3 to C.5): a peer's request, as far as it can be understood without policy.
 
 use crate::ike::v2::message::{
-    KeyExchange, MessageError, Nonce, SecurityAssociation, TrafficSelectors,
+    KeyExchange, MessageError, Nonce, Proposal, SecurityAssociation, TrafficSelectors,
     notify::Notify,
     payload::parse_all,
-    table::{Table, need},
+    table::{Table, need, need_offer},
 };
 use crate::ike::wire::{
     chain::RawPayload,
@@ -100,7 +100,7 @@ impl CreateChildRequest {
         let has = |kind| payloads.iter().any(|payload| payload.kind() == kind);
         let for_child = has(PayloadType::TRAFFIC_SELECTOR_INITIATOR) || has(PayloadType::TRAFFIC_SELECTOR_RESPONDER);
         let sorted = if for_child { CHILD.admit(payloads)? } else { IKE.admit(payloads)? };
-        let security_association = need(sorted.security_association, PayloadType::SECURITY_ASSOCIATION)?;
+        let security_association = need_offer(sorted.security_association)?;
         let rekeyed = rekeyed_sa(&sorted.notifies)?;
         let kind = match (for_child, rekeyed) {
             (false, None) => {

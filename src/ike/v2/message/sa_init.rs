@@ -4,7 +4,7 @@ use crate::ike::v2::message::{
     KeyExchange, MessageError, Nonce, Payload, SecurityAssociation, notify,
     notify::Notify,
     payload::{parse_all, write_contents},
-    table::{Table, need},
+    table::{Table, need, need_offer},
 };
 use crate::ike::wire::{
     chain::{Contents, Outer, RawPayload},
@@ -86,7 +86,7 @@ impl SaInitRequest {
         }
         Ok(Self {
             cookie: cookies.into_iter().next().map(|notify| notify.data),
-            security_association: need(sorted.security_association, PayloadType::SECURITY_ASSOCIATION)?,
+            security_association: need_offer(sorted.security_association)?,
             key_exchange: need(sorted.key_exchange, PayloadType::KEY_EXCHANGE)?,
             nonce: need(sorted.nonce, PayloadType::NONCE)?,
             notifies,

@@ -66,6 +66,11 @@ impl SecurityAssociation {
         }
     }
 
+    /// Whether it is numbered as a request's must be: from 1 (RFC 7296 §3.3.1).
+    pub fn is_numbered_as_offer(&self) -> bool {
+        self.proposals.first().is_some_and(|first| first.number == 1)
+    }
+
     /// From the body of a payload.
     pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let start = reader.position();

@@ -4,7 +4,7 @@ use crate::ike::v2::message::{
     Authentication, Configuration, Delete, Identification, KeyExchange, MessageError, Nonce, Payload,
     SecurityAssociation, TrafficSelectors, notify::Notify,
 };
-use crate::ike::wire::registry::PayloadType;
+use crate::ike::wire::{error::DecodeError, registry::PayloadType};
 
 /// The payloads of one message. Notify, Vendor ID and unknown payloads may always be there.
 pub(super) struct Table {
@@ -85,4 +85,14 @@ impl Sorted {
 /// A payload that the table required.
 pub(super) fn need<T>(value: Option<T>, kind: PayloadType) -> Result<T, MessageError> {
     value.ok_or(MessageError::Missing(kind))
+}
+
+/// A request's proposals, which start at number 1.
+pub(super) fn need_offer(value: Option<SecurityAssociation>) -> Result<SecurityAssociation, MessageError> {
+    let offer = need(value, PayloadType::SECURITY_ASSOCIATION)?;
+    if offer.is_numbered_as_offer() {
+        Ok(offer)
+    } else {
+        Err(DecodeError::Value { field: "first proposal number", at: 0 }.into())
+    }
 }
