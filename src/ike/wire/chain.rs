@@ -189,3 +189,178 @@ fn protected<'a>(payload: &RawPayload<'a>, first_inner: PayloadType) -> Result<P
     };
     Ok(Protected { first_inner, fragment, sealed_at: reader.position(), sealed: reader.remainder() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ike::wire::{header::Flags, registry::ExchangeType};
+    use crate::sa::spi::IkeSpi;
+
+    fn header(next_payload: PayloadType) -> Header {
+        Header {
+            initiator_spi: IkeSpi::new([7; 8]).unwrap(),
+            responder_spi: IkeSpi::new([8; 8]),
+            next_payload,
+            major: 2,
+            minor: 0,
+            exchange: ExchangeType::INFORMATIONAL,
+            flags: Flags { initiator: false, response: false },
+            message_id: 3,
+        }
+    }
+
+    fn chained(payloads: &[(PayloadType, &[u8])]) -> Contents {
+        write_payloads(
+            payloads,
+            |payload| payload.0,
+            |payload, writer| {
+                writer.octets(payload.1);
+                Ok(())
+            },
+        )
+        .unwrap()
+    }
+
+    fn outer(contents: &Contents) -> Result<Outer<'_>, DecodeError> {
+        parse_outer(&header(contents.first), &contents.octets)
+    }
+
+    #[test]
+    fn payloads_are_read_as_they_were_written_with_the_place_of_each() {
+        let contents = chained(&[(PayloadType::NOTIFY, &[1, 2]), (PayloadType::NONCE, &[]), (PayloadType(200), &[3])]);
+        let inner = parse_inner(contents.first, &contents.octets).unwrap();
+        let seen: Vec<_> = inner.iter().map(|p| (p.kind, p.critical, p.body, p.offset)).collect();
+        assert_eq!(
+            seen,
+            [
+                (PayloadType::NOTIFY, false, &[1, 2][..], 4),
+                (PayloadType::NONCE, false, &[][..], 10),
+                (PayloadType(200), false, &[3][..], 14)
+            ]
+        );
+        assert_eq!(outer(&contents).unwrap().clear.iter().map(|p| p.offset).collect::<Vec<_>>(), [32, 38, 42]);
+    }
+
+    #[test]
+    fn an_empty_message_has_no_payloads() {
+        assert_eq!(parse_inner(PayloadType::NONE, &[]), Ok(vec![]));
+        assert_eq!(parse_inner(PayloadType::NONE, &[0]), Err(DecodeError::LeftOver { at: 0 }));
+        assert_eq!(parse_outer(&header(PayloadType::NONE), &[]), Ok(Outer { clear: vec![], protected: None }));
+        assert!(parse_outer(&header(PayloadType::NONE), &[0]).is_err());
+    }
+
+    #[test]
+    fn k2_004_only_the_critical_bit_of_the_generic_header_is_looked_at() {
+        for flags in 0..=255_u8 {
+            let inner = [0, flags, 0, 4];
+            let payloads = parse_inner(PayloadType::VENDOR_ID, &inner).unwrap();
+            assert_eq!(payloads[0].critical, flags & 0x80 != 0);
+        }
+    }
+
+    #[test]
+    fn k2_006_a_payload_shorter_than_its_header_or_longer_than_the_message_is_refused() {
+        for declared in 0..=600_u16 {
+            let mut octets = vec![0; 12];
+            octets[2..4].copy_from_slice(&declared.to_be_bytes());
+            assert_eq!(parse_inner(PayloadType::NOTIFY, &octets).is_ok(), declared == 12, "{declared}");
+        }
+    }
+
+    #[test]
+    fn k2_006_a_chain_that_goes_on_past_the_end_is_refused() {
+        let octets = [PayloadType::NOTIFY.0, 0, 0, 4];
+        assert_eq!(parse_inner(PayloadType::NOTIFY, &octets), Err(DecodeError::Truncated { at: 4 }));
+        let all_next: Vec<u8> = [PayloadType::NOTIFY.0, 0, 0, 4].repeat(10);
+        assert_eq!(parse_inner(PayloadType::NOTIFY, &all_next), Err(DecodeError::Truncated { at: 40 }));
+    }
+
+    #[test]
+    fn v_02_any_number_of_unknown_payloads_before_an_encrypted_one_is_bounded() {
+        for count in 1..=1000_usize {
+            for last in [PayloadType::ENCRYPTED, PayloadType::ENCRYPTED_FRAGMENT] {
+                let mut payloads: Vec<(PayloadType, &[u8])> = vec![(PayloadType(200), &[]); count];
+                payloads.push((last, &[0, 1, 0, 1, 9]));
+                let contents = chained(&payloads);
+                match outer(&contents) {
+                    Ok(read) => assert!(read.clear.len() == count && count <= MOST_PAYLOADS),
+                    Err(error) => assert!(error == DecodeError::TooManyPayloads && count > MOST_PAYLOADS),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn v_02_any_number_of_payloads_inside_is_bounded() {
+        for count in [1, MOST_PAYLOADS, MOST_PAYLOADS + 1, 1000] {
+            let contents = chained(&vec![(PayloadType::NOTIFY, &[][..]); count]);
+            assert_eq!(parse_inner(contents.first, &contents.octets).is_ok(), count <= MOST_PAYLOADS);
+        }
+    }
+
+    #[test]
+    fn k2_008_an_encrypted_payload_is_the_last_and_the_only_one() {
+        for kind in [PayloadType::ENCRYPTED, PayloadType::ENCRYPTED_FRAGMENT] {
+            let body: &[u8] = &[0, 1, 0, 1, 5, 5];
+            let alone = chained(&[(kind, body)]);
+            assert!(outer(&alone).unwrap().protected.is_some());
+            let followed = chained(&[(kind, body), (PayloadType::NOTIFY, &[])]);
+            assert_eq!(outer(&followed), Err(DecodeError::Encrypted { at: 38 }));
+            let twice = chained(&[(kind, body), (PayloadType::ENCRYPTED, body)]);
+            assert_eq!(outer(&twice), Err(DecodeError::Encrypted { at: 38 }));
+            let nested = chained(&[(PayloadType::NOTIFY, &[]), (kind, body)]);
+            assert_eq!(parse_inner(nested.first, &nested.octets), Err(DecodeError::Encrypted { at: 4 }));
+        }
+    }
+
+    #[test]
+    fn k2_068_all_before_the_iv_is_what_is_authenticated_in_clear() {
+        for fragment in [None, Some(FragmentNumber { number: 2, total: 3 })] {
+            let sealed = [0xee; 40];
+            let prefix = protected_prefix(&header(PayloadType::NONE), PayloadType::DELETE, fragment, 40).unwrap();
+            let datagram = [prefix.as_slice(), &sealed].concat();
+            let (header, rest) = Header::parse(&datagram).unwrap();
+            let read = parse_outer(&header, rest).unwrap();
+            let expected =
+                Protected { first_inner: PayloadType::DELETE, fragment, sealed_at: prefix.len(), sealed: &sealed };
+            assert_eq!(read, Outer { clear: vec![], protected: Some(expected) });
+            assert_eq!(prefix.len(), if fragment.is_some() { 36 } else { 32 });
+        }
+    }
+
+    #[test]
+    fn a_payload_in_clear_before_the_encrypted_one_moves_the_iv() {
+        let contents = chained(&[(PayloadType::NOTIFY, &[0, 0, 64, 0]), (PayloadType::ENCRYPTED, &[1, 2])]);
+        let read = outer(&contents).unwrap();
+        let protected = read.protected.unwrap();
+        assert_eq!((protected.sealed_at, protected.sealed), (28 + 8 + 4, &[1, 2][..]));
+    }
+
+    #[test]
+    fn a_fragment_is_numbered_from_1_to_the_total() {
+        let read = |number: u16, total: u16| {
+            let body = [number.to_be_bytes(), total.to_be_bytes()].concat();
+            let contents = chained(&[(PayloadType::ENCRYPTED_FRAGMENT, &body)]);
+            outer(&contents).is_ok()
+        };
+        for (number, total, good) in
+            [(0, 0, false), (0, 1, false), (1, 0, false), (1, 1, true), (2, 1, false), (65535, 65535, true)]
+        {
+            assert_eq!(read(number, total), good, "{number} of {total}");
+        }
+        for length in 0..4 {
+            let contents = chained(&[(PayloadType::ENCRYPTED_FRAGMENT, &[0, 1, 0, 1][..length])]);
+            assert!(outer(&contents).is_err());
+        }
+    }
+
+    #[test]
+    fn k2_022_a_protected_message_longer_than_its_fields_is_not_written() {
+        let write = |sealed| protected_prefix(&header(PayloadType::NONE), PayloadType::NONE, None, sealed).is_ok();
+        assert!(write(65_535 - 32));
+        assert!(!write(65_535 - 31));
+        assert!(!write(usize::MAX));
+        let long = vec![0; LONGEST_MESSAGE + 1];
+        assert_eq!(parse_inner(PayloadType::NOTIFY, &long), Err(DecodeError::TooLong { octets: LONGEST_MESSAGE + 1 }));
+    }
+}

@@ -97,3 +97,44 @@ pub struct Structure<'a> {
     /// Where the structure starts in the whole.
     pub at: usize,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_taken_from_beyond_the_end_and_nothing_is_lost_by_trying() {
+        let mut reader = Reader::new(&[1, 2, 3], 10);
+        assert_eq!(reader.u32(), Err(DecodeError::Truncated { at: 10 }));
+        assert_eq!(reader.take(4), Err(DecodeError::Truncated { at: 10 }));
+        assert_eq!(reader.take(usize::MAX), Err(DecodeError::Truncated { at: 10 }));
+        assert_eq!(reader.u16(), Ok(0x0102));
+        assert_eq!(reader.u16(), Err(DecodeError::Truncated { at: 12 }));
+        assert_eq!(reader.u8(), Ok(3));
+        assert!(reader.is_at_end());
+        assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_part_ends_where_its_length_says() {
+        let mut reader = Reader::new(&[1, 2, 3, 4], 0);
+        let mut part = reader.part(2).unwrap();
+        assert_eq!(part.array::<3>(), Err(DecodeError::Truncated { at: 0 }));
+        assert_eq!(part.u8(), Ok(1));
+        assert_eq!(part.finish(), Err(DecodeError::LeftOver { at: 1 }));
+        assert_eq!((reader.position(), reader.remainder()), (2, &[3, 4][..]));
+    }
+
+    #[test]
+    fn a_structure_counts_its_own_four_octets_and_lies_within_its_part() {
+        let read = |octets: &[u8]| Reader::new(octets, 100).structure().map(|s| s.content.remainder().to_vec());
+        assert_eq!(read(&[9, 8, 0, 6, 1, 2, 3]), Ok(vec![1, 2]));
+        assert_eq!(read(&[9, 8, 0, 4]), Ok(vec![]));
+        for length in 0..4 {
+            assert_eq!(read(&[9, 8, 0, length, 1, 2]), Err(DecodeError::Length { at: 100 }));
+        }
+        assert_eq!(read(&[9, 8, 0, 7, 1, 2]), Err(DecodeError::Length { at: 100 }));
+        assert_eq!(read(&[9, 8, 0xff, 0xff, 1, 2]), Err(DecodeError::Length { at: 100 }));
+        assert_eq!(read(&[9, 8, 0]), Err(DecodeError::Truncated { at: 102 }));
+    }
+}

@@ -316,3 +316,28 @@ registry! {
         IPV6_ADDR_RANGE = 8 "TS_IPV6_ADDR_RANGE",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notify_below_16384_is_an_error_whether_it_has_a_name_or_not() {
+        for (number, error) in [(0, true), (14, true), (8191, true), (16383, true), (16384, false), (65535, false)] {
+            assert_eq!(NotifyType(number).is_error(), error, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_number_without_a_name_is_printed_as_a_number() {
+        assert_eq!(NotifyType::NO_PROPOSAL_CHOSEN.to_string(), "NO_PROPOSAL_CHOSEN");
+        assert_eq!(NotifyType(12345).to_string(), "12345");
+        assert_eq!(format!("{:?}", PayloadType(1)), "PayloadType(1)");
+        assert_eq!(format!("{:?}", PayloadType::NONCE), "PayloadType(40, Nonce)");
+    }
+
+    #[test]
+    fn v_21_no_payload_number_of_ikev1_has_a_meaning_here() {
+        assert!((1..=32).chain(128..=255).all(|number| PayloadType(number).name().is_none()));
+    }
+}

@@ -79,3 +79,54 @@ impl Writer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_what_was_written_also_when_parts_are_nested() {
+        let mut writer = Writer::new();
+        writer
+            .structure(1, 2, |writer| {
+                writer.u16(0xaabb);
+                writer.structure(3, 4, |writer| {
+                    writer.u32(7);
+                    Ok(())
+                })?;
+                writer.attribute(5, |writer| {
+                    writer.octets(&[6; 3]);
+                    Ok(())
+                })
+            })
+            .unwrap();
+        let expected = [1, 2, 0, 21, 0xaa, 0xbb, 3, 4, 0, 8, 0, 0, 0, 7, 0, 5, 0, 3, 6, 6, 6];
+        assert_eq!(writer.finish(), expected);
+    }
+
+    #[test]
+    fn a_part_too_long_for_its_length_field_is_an_error() {
+        let write = |octets: usize| {
+            Writer::new().structure(0, 0, |writer| {
+                writer.octets(&vec![0; octets]);
+                Ok(())
+            })
+        };
+        assert_eq!(write(65_531), Ok(()));
+        assert_eq!(write(65_532), Err(EncodeError::TooLong));
+        let attribute = |octets: usize| {
+            Writer::new().attribute(0, |writer| {
+                writer.octets(&vec![0; octets]);
+                Ok(())
+            })
+        };
+        assert_eq!(attribute(65_535), Ok(()));
+        assert_eq!(attribute(65_536), Err(EncodeError::TooLong));
+    }
+
+    #[test]
+    fn a_count_beyond_one_octet_is_an_error() {
+        assert_eq!(Writer::new().count(255), Ok(()));
+        assert_eq!(Writer::new().count(256), Err(EncodeError::TooMany));
+    }
+}

@@ -1,7 +1,7 @@
 //! CREATE_CHILD_SA (RFC 7296 §1.3, appendix C.3 to C.5): a peer's request, as far as it can be understood without policy.
 
 use crate::ike::v2::message::{
-    KeyExchange, MessageError, Nonce, Proposal, SecurityAssociation, TrafficSelectors,
+    KeyExchange, MessageError, Nonce, Payload, SecurityAssociation, TrafficSelectors,
     notify::Notify,
     payload::parse_all,
     table::{Table, need, need_offer},
@@ -97,14 +97,13 @@ impl CreateChildRequest {
     /// From the payloads that were inside the Encrypted payload.
     pub fn parse(raw: &[RawPayload<'_>]) -> Result<Self, MessageError> {
         let payloads = parse_all(raw)?;
-        let has = |kind| payloads.iter().any(|payload| payload.kind() == kind);
-        let for_child = has(PayloadType::TRAFFIC_SELECTOR_INITIATOR) || has(PayloadType::TRAFFIC_SELECTOR_RESPONDER);
+        let for_child = payloads.iter().any(is_of_child);
         let sorted = if for_child { CHILD.admit(payloads)? } else { IKE.admit(payloads)? };
         let security_association = need_offer(sorted.security_association)?;
         let rekeyed = rekeyed_sa(&sorted.notifies)?;
         let kind = match (for_child, rekeyed) {
             (false, None) => {
-                only_ike(&security_association)?;
+                names_spis(&security_association)?;
                 CreateChildKind::RekeyIke
             }
             (false, Some(_)) => return Err(MessageError::Missing(PayloadType::TRAFFIC_SELECTOR_INITIATOR)),
@@ -148,12 +147,20 @@ fn rekeyed_sa(notifies: &[Notify]) -> Result<Option<RekeyedSa>, MessageError> {
     Ok(Some(RekeyedSa { protocol, spi: u32::from_be_bytes(spi) }))
 }
 
-fn only_ike(security_association: &SecurityAssociation) -> Result<(), MessageError> {
-    let ike =
-        |proposal: &crate::ike::v2::message::Proposal| proposal.protocol == ProtocolId::IKE && proposal.spi.len() == 8;
-    if security_association.proposals.iter().all(ike) {
+/// Traffic selectors, or a proposal for something else than an IKE SA.
+fn is_of_child(payload: &Payload) -> bool {
+    match payload {
+        Payload::TrafficSelectorInitiator(_) | Payload::TrafficSelectorResponder(_) => true,
+        Payload::SecurityAssociation(offer) => offer.proposals.iter().any(|one| one.protocol != ProtocolId::IKE),
+        _ => false,
+    }
+}
+
+/// RFC 7296 §1.3.2: a proposal for another IKE SA holds its initiator's SPI.
+fn names_spis(offer: &SecurityAssociation) -> Result<(), MessageError> {
+    if offer.proposals.iter().all(|proposal| proposal.spi.len() == 8) {
         Ok(())
     } else {
-        Err(DecodeError::Value { field: "proposal of an IKE SA", at: 0 }.into())
+        Err(DecodeError::Value { field: "SPI size of a proposal for an IKE SA", at: 0 }.into())
     }
 }
