@@ -56,3 +56,35 @@ fn over<D: Digest>(parts: &[&[u8]]) -> D {
     }
     hash
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(octets: &[u8]) -> String {
+        octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    /// FIPS 180-4's example message "abc".
+    #[test]
+    fn the_hashes_of_abc() {
+        let expected = [
+            (Hash::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (Hash::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (
+                Hash::Sha384,
+                "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+            ),
+            (
+                Hash::Sha512,
+                "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                 2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+            ),
+        ];
+        for (hash, digest) in expected {
+            assert_eq!(hex(&hash.digest(&[b"a", b"", b"bc"])), digest);
+            assert_eq!(hash.digest(&[]).len(), hash.output_len());
+        }
+        assert_eq!(hex(&sha1(&[b"ab", b"c"])), expected[0].1);
+    }
+}

@@ -91,3 +91,81 @@ impl fmt::Debug for SeededRandom {
         f.write_str("SeededRandom(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_iv_comes_twice_over_many_pools() {
+        let mut ivs = IvGenerator::new(&mut SeededRandom::new(1));
+        let mut seen = BTreeSet::new();
+        for _ in 0..10 * POOL / 16 {
+            let mut iv = [0; 16];
+            ivs.next(&mut iv);
+            assert!(seen.insert(iv));
+        }
+    }
+
+    #[test]
+    fn the_stream_does_not_depend_on_the_lengths_asked_for() {
+        let mut whole = vec![0; 3 * POOL + 5];
+        IvGenerator::new(&mut SeededRandom::new(2)).next(&mut whole);
+        for step in [1, 7, 8, 16, 24, POOL, POOL + 1] {
+            let mut ivs = IvGenerator::new(&mut SeededRandom::new(2));
+            let mut pieces = vec![0; whole.len()];
+            pieces.chunks_mut(step).for_each(|piece| ivs.next(piece));
+            assert!(pieces == whole, "{step}");
+        }
+    }
+
+    #[test]
+    fn two_generators_of_one_source_differ() {
+        let mut random = SeededRandom::new(3);
+        let (mut one, mut other) = ([0; 16], [0; 16]);
+        IvGenerator::new(&mut random).next(&mut one);
+        IvGenerator::new(&mut random).next(&mut other);
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn what_was_handed_out_is_no_longer_in_memory() {
+        let mut ivs = IvGenerator::new(&mut SeededRandom::new(4));
+        let (key, mut out) = (ivs.key.clone(), [0; 48]);
+        ivs.next(&mut out);
+        assert_eq!(ivs.pool[..48], [0; 48]);
+        assert_ne!(ivs.key, key);
+    }
+
+    #[test]
+    fn every_bit_of_the_ivs_is_about_as_often_one_as_zero() {
+        let mut ivs = IvGenerator::new(&mut SeededRandom::new(5));
+        let mut ones = [0; 128];
+        for _ in 0..4096 {
+            let mut iv = [0; 16];
+            ivs.next(&mut iv);
+            for (bit, ones) in ones.iter_mut().enumerate() {
+                *ones += u32::from(iv[bit / 8] >> (bit % 8) & 1);
+            }
+        }
+        // Six standard deviations of 32 around one half of 4096.
+        assert!(ones.iter().all(|ones| (2048 - 192..2048 + 192).contains(ones)), "{ones:?}");
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_octets_again_and_another_seed_others() {
+        let draw = |seed, lens: &[usize]| {
+            let mut random = SeededRandom::new(seed);
+            lens.iter()
+                .flat_map(|len| {
+                    let mut octets = vec![9; *len];
+                    random.fill(&mut octets);
+                    octets
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(draw(7, &[1, 30, 69]), draw(7, &[100]));
+        assert_ne!(draw(7, &[100]), draw(8, &[100]));
+    }
+}

@@ -156,3 +156,68 @@ const MODP_4096: Odd<U4096> = Odd::<U4096>::from_be_hex(
     93B4EA988D8FDDC186FFB7DC90A6C08F4DF435C934063199FFFFFFFFFFFFFFFF\
 ",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use num_bigint::BigUint;
+    use proptest::prelude::*;
+
+    struct Given([u8; 48]);
+
+    impl Random for Given {
+        fn fill(&mut self, out: &mut [u8]) {
+            out.copy_from_slice(&self.0);
+        }
+    }
+
+    fn primes() -> [(Prime, BigUint); 5] {
+        let number = |octets: &[u8]| BigUint::from_bytes_be(octets);
+        [
+            (Prime::Modp1024, number(MODP_1024.to_be_bytes().as_ref())),
+            (Prime::Modp1536, number(MODP_1536.to_be_bytes().as_ref())),
+            (Prime::Modp2048, number(MODP_2048.to_be_bytes().as_ref())),
+            (Prime::Modp3072, number(MODP_3072.to_be_bytes().as_ref())),
+            (Prime::Modp4096, number(MODP_4096.to_be_bytes().as_ref())),
+        ]
+    }
+
+    fn number(exponent: &Exponent) -> BigUint {
+        BigUint::from_bytes_be(exponent.value.to_be_bytes().as_ref())
+    }
+
+    fn padded(len: usize, number: &BigUint) -> Vec<u8> {
+        let octets = number.to_bytes_be();
+        [vec![0; len - octets.len()], octets].concat()
+    }
+
+    #[test]
+    fn an_exponent_has_exactly_its_bits_whatever_is_drawn() {
+        for (prime, _) in primes() {
+            for drawn in [0, 1, 0x7f, 0x80, 0xff] {
+                let exponent = Exponent::generate(prime, &mut Given([drawn; 48]));
+                assert_eq!(number(&exponent).bits(), u64::from(prime.exponent_bits()));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn every_prime_agrees_as_num_bigint_does(drawn: [u8; 48], peer in prop::collection::vec(any::<u8>(), 512)) {
+            for (prime, p) in primes() {
+                let exponent = Exponent::generate(prime, &mut Given(drawn));
+                let x = number(&exponent);
+                let len = exponent.public().len();
+                prop_assert_eq!(BigUint::from_bytes_be(&exponent.public()), BigUint::from(2_u8).modpow(&x, &p));
+
+                let peer = BigUint::from_bytes_be(&peer) % &p;
+                prop_assume!(peer > BigUint::from(1_u8) && peer < &p - 1_u8);
+                let shared = exponent.agree(&padded(len, &peer)).unwrap();
+                // RFC 7296 §2.14: as long as the prime, with zeros in front.
+                prop_assert_eq!(shared.expose(), padded(len, &peer.modpow(&x, &p)));
+            }
+        }
+    }
+}
