@@ -201,6 +201,20 @@ mod tests {
         }
     }
 
+    /// RFC 7296 §2.14: a secret is as long as the prime, with zeros in front.
+    #[test]
+    fn a_small_secret_keeps_the_primes_length() {
+        let exponent = Exponent::generate(Prime::Modp1024, &mut Given([0x5a; 48]));
+        let [(_, p), ..] = primes();
+        let small = (2_u16..).find_map(|peer| {
+            let peer = BigUint::from(peer);
+            let shared = peer.modpow(&number(&exponent), &p);
+            (shared.bits() <= 1016).then_some((peer, shared))
+        });
+        let (peer, shared) = small.unwrap();
+        assert_eq!(exponent.agree(&padded(128, &peer)).unwrap().expose(), padded(128, &shared));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
 
@@ -215,7 +229,6 @@ mod tests {
                 let peer = BigUint::from_bytes_be(&peer) % &p;
                 prop_assume!(peer > BigUint::from(1_u8) && peer < &p - 1_u8);
                 let shared = exponent.agree(&padded(len, &peer)).unwrap();
-                // RFC 7296 §2.14: as long as the prime, with zeros in front.
                 prop_assert_eq!(shared.expose(), padded(len, &peer.modpow(&x, &p)));
             }
         }
