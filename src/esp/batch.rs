@@ -1,0 +1,309 @@
+//! Memory for packets: allocated once, filled by a read, changed in place, emptied by a write.
+//! It knows where each packet stands and what became of it; it knows no protocol.
+
+use std::{ops::Range, slice};
+
+use crate::{esp::counters::DropReason, sa::path::Path};
+
+/// Octets free before each packet: ESP header and IV, and whatever header a device wants.
+pub const HEAD_ROOM: usize = 64;
+/// Octets free behind each packet: padding, trailer and ICV.
+pub const TAIL_ROOM: usize = 64;
+/// Datagrams that one receive can give at once; more are dropped (Linux' UDP_GRO merges at most 64).
+pub const MAX_SEGMENTS: usize = 64;
+
+/// A fixed number of slots of equal size, filled in order. Reused: nothing is allocated per packet.
+#[derive(Debug)]
+pub struct Batch {
+    memory: Box<[u8]>,
+    slots: usize,
+    room: usize,
+    used: usize,
+    packets: Vec<Packet>,
+    truncated: u64,
+}
+
+/// Where a datagram came from, and the octet that carries its ECN bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The addresses, and whether the socket's IKE messages are marked.
+    pub path: Path,
+    /// The outer TOS or traffic class octet; 0 if unknown.
+    pub tos: u8,
+}
+
+/// A datagram that is ready to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealed<'a> {
+    /// Where to.
+    pub path: Path,
+    /// The outer TOS or traffic class octet.
+    pub tos: u8,
+    /// ESP header to ICV.
+    pub datagram: &'a [u8],
+}
+
+/// Which SA of a path works on a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lane(pub u16);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::esp) enum State {
+    /// As it was read.
+    Read,
+    /// To be sealed with this as the next header.
+    ToSeal { lane: Lane, next_header: u8 },
+    /// Header and trailer are written; still plain.
+    Framed { lane: Lane },
+    /// Encrypted.
+    Sealed,
+    /// ESP, to be opened.
+    ToOpen { lane: Lane },
+    /// Checked as far as possible before the ICV.
+    Candidate { lane: Lane },
+    /// Authentic and fresh.
+    Opened { lane: Lane, next_header: u8 },
+    /// To be delivered.
+    Inner,
+    /// An IKE message.
+    Ike,
+    /// A keepalive or a dummy: it has done its work by coming.
+    Spent,
+    /// Nothing more is done with it.
+    Dropped(DropReason),
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::esp) struct Packet {
+    home: Range<usize>,
+    /// Within the window.
+    pub(in crate::esp) data: Range<usize>,
+    pub(in crate::esp) path: Option<Path>,
+    pub(in crate::esp) tos: u8,
+    pub(in crate::esp) state: State,
+}
+
+impl Packet {
+    pub(in crate::esp) fn drop_for(&mut self, reason: DropReason) {
+        self.state = State::Dropped(reason);
+    }
+}
+
+impl Batch {
+    /// `slots` packets of at most `room` octets each.
+    pub fn new(slots: usize, room: usize) -> Self {
+        let stride = room.saturating_add(HEAD_ROOM).saturating_add(TAIL_ROOM);
+        Self {
+            memory: vec![0; slots.saturating_mul(stride)].into_boxed_slice(),
+            slots,
+            room,
+            used: 0,
+            packets: Vec::with_capacity(slots),
+            truncated: 0,
+        }
+    }
+
+    /// Forgets all packets.
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.packets.clear();
+    }
+
+    /// How many packets there are, whatever became of them.
+    pub fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Whether there is no packet.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// Whether no slot is vacant.
+    pub fn is_full(&self) -> bool {
+        self.used >= self.slots
+    }
+
+    /// Octets of the largest packet.
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Memory for the next packet; `None` if the batch is full.
+    pub fn vacant(&mut self) -> Option<&mut [u8]> {
+        let range = self.slot(self.used)?;
+        let start = range.start.saturating_add(HEAD_ROOM);
+        self.memory.get_mut(start..start.saturating_add(self.room))
+    }
+
+    /// Memory for all further packets, in the order in which they must be filled.
+    pub fn all_vacant(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let stride = self.stride();
+        let room = self.room;
+        let start = self.used.saturating_mul(stride);
+        self.memory
+            .get_mut(start..)
+            .unwrap_or_default()
+            .chunks_exact_mut(stride)
+            .filter_map(move |slot| slot.get_mut(HEAD_ROOM..HEAD_ROOM.saturating_add(room)))
+    }
+
+    /// The next slot now holds an inner packet of `len` octets.
+    pub fn fill_inner(&mut self, len: usize) {
+        self.fill(len, None, State::Read);
+    }
+
+    /// The next slot now holds a datagram of `len` octets.
+    pub fn fill_datagram(&mut self, len: usize, arrival: Arrival) {
+        self.fill(len, Some(arrival), State::Read);
+    }
+
+    /// The next slot now holds datagrams of `segment` octets each, the last one perhaps shorter: what UDP_GRO gives.
+    /// A segment of 0 octets means that there is one datagram.
+    pub fn fill_train(&mut self, len: usize, segment: usize, arrival: Arrival) {
+        if segment == 0 || segment >= len {
+            return self.fill_datagram(len, arrival);
+        }
+        let Some(slot) = self.slot(self.used) else { return };
+        self.used = self.used.saturating_add(1);
+        let mut start = slot.start.saturating_add(HEAD_ROOM);
+        let end = start.saturating_add(len.min(self.room));
+        for _ in 0..MAX_SEGMENTS {
+            let next = start.saturating_add(segment).min(end);
+            self.packets.push(Packet {
+                home: start..next,
+                data: 0..next.saturating_sub(start),
+                path: Some(arrival.path),
+                tos: arrival.tos,
+                state: State::Read,
+            });
+            start = next;
+            if start >= end {
+                return;
+            }
+        }
+        self.truncated = self.truncated.saturating_add(1);
+    }
+
+    /// Copies an inner packet in; `false` if it does not fit.
+    pub fn push_inner(&mut self, packet: &[u8]) -> bool {
+        self.copy_in(packet).is_some_and(|len| {
+            self.fill_inner(len);
+            true
+        })
+    }
+
+    /// Copies a datagram in; `false` if it does not fit.
+    pub fn push_datagram(&mut self, datagram: &[u8], arrival: Arrival) -> bool {
+        self.copy_in(datagram).is_some_and(|len| {
+            self.fill_datagram(len, arrival);
+            true
+        })
+    }
+
+    /// What was sealed, in the order in which it was read.
+    pub fn sealed(&self) -> impl Iterator<Item = Sealed<'_>> {
+        self.packets
+            .iter()
+            .filter(|packet| packet.state == State::Sealed)
+            .filter_map(|packet| Some(Sealed { path: packet.path?, tos: packet.tos, datagram: self.octets(packet)? }))
+    }
+
+    /// The inner packets to deliver, in the order in which they came.
+    pub fn inner(&self) -> impl Iterator<Item = &[u8]> {
+        self.packets.iter().filter(|packet| packet.state == State::Inner).filter_map(|packet| self.octets(packet))
+    }
+
+    /// The IKE messages, without marker, in the order in which they came.
+    pub fn ike(&self) -> impl Iterator<Item = (Path, &[u8])> {
+        self.packets
+            .iter()
+            .filter(|packet| packet.state == State::Ike)
+            .filter_map(|packet| Some((packet.path?, self.octets(packet)?)))
+    }
+
+    /// Why packets were dropped, in the order in which they came.
+    pub fn dropped(&self) -> impl Iterator<Item = DropReason> {
+        self.packets.iter().filter_map(|packet| match packet.state {
+            State::Dropped(reason) => Some(reason),
+            _ => None,
+        })
+    }
+
+    /// Trains that had more than `MAX_SEGMENTS` datagrams, since the batch was made.
+    pub fn truncated_trains(&self) -> u64 {
+        self.truncated
+    }
+
+    pub(in crate::esp) fn packets(&self) -> slice::Iter<'_, Packet> {
+        self.packets.iter()
+    }
+
+    pub(in crate::esp) fn packets_mut(&mut self) -> slice::IterMut<'_, Packet> {
+        self.packets.iter_mut()
+    }
+
+    /// Each packet with the memory it may use.
+    pub(in crate::esp) fn windows(&mut self) -> Windows<'_> {
+        Windows { memory: &mut self.memory, base: 0, packets: self.packets.iter_mut() }
+    }
+
+    /// Adds `len` zero octets to be sealed.
+    pub(in crate::esp) fn push_to_seal(&mut self, len: usize, path: Path, lane: Lane, next_header: u8) -> bool {
+        let Some(vacant) = self.vacant().and_then(|vacant| vacant.get_mut(..len)) else { return false };
+        vacant.fill(0);
+        self.fill(len, Some(Arrival { path, tos: 0 }), State::ToSeal { lane, next_header });
+        true
+    }
+
+    fn fill(&mut self, len: usize, arrival: Option<Arrival>, state: State) {
+        let Some(home) = self.slot(self.used) else { return };
+        self.used = self.used.saturating_add(1);
+        self.packets.push(Packet {
+            home,
+            data: HEAD_ROOM..HEAD_ROOM.saturating_add(len.min(self.room)),
+            path: arrival.map(|arrival| arrival.path),
+            tos: arrival.map_or(0, |arrival| arrival.tos),
+            state,
+        });
+    }
+
+    fn copy_in(&mut self, octets: &[u8]) -> Option<usize> {
+        self.vacant()?.get_mut(..octets.len())?.copy_from_slice(octets);
+        Some(octets.len())
+    }
+
+    fn stride(&self) -> usize {
+        self.room.saturating_add(HEAD_ROOM).saturating_add(TAIL_ROOM)
+    }
+
+    fn slot(&self, index: usize) -> Option<Range<usize>> {
+        let start = index.checked_mul(self.stride())?;
+        (index < self.slots).then(|| start..start.saturating_add(self.stride()))
+    }
+
+    fn octets(&self, packet: &Packet) -> Option<&[u8]> {
+        self.memory.get(packet.home.clone())?.get(packet.data.clone())
+    }
+}
+
+/// Packets ascend in memory and do not overlap, so each window is split off what the ones before it left.
+pub(in crate::esp) struct Windows<'a> {
+    memory: &'a mut [u8],
+    base: usize,
+    packets: slice::IterMut<'a, Packet>,
+}
+
+impl<'a> Iterator for Windows<'a> {
+    type Item = (&'a mut Packet, &'a mut [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let packet = self.packets.next()?;
+        let gap = packet.home.start.checked_sub(self.base)?;
+        let (_, rest) = std::mem::take(&mut self.memory).split_at_mut_checked(gap)?;
+        let (window, rest) = rest.split_at_mut_checked(packet.home.len())?;
+        self.memory = rest;
+        self.base = packet.home.end;
+        Some((packet, window))
+    }
+}

@@ -1,0 +1,208 @@
+//! The inbound half: datagrams from the network become inner packets for the device, IKE messages to hand up, or nothing. Owns every inbound SA.
+//! Where a packet came from never changes anything: a valid one from elsewhere is accepted, and the gateway stays where it was.
+
+use crate::{
+    crypto::cipher::BadKey,
+    esp::{
+        batch::{Batch, Lane, Packet, State},
+        counters::{Counters, DropReason, increase},
+        dataplane::{InboundCommand, Interval, Reports},
+        demux::{self, Datagram},
+        ecn,
+        inbound::InboundSa,
+        layout::{DUMMY, IPV4, IPV6},
+        mss::{self, Clamp},
+        packet::InnerPacket,
+        policy::Policy,
+    },
+    sa::{
+        command::{ChildId, DataReport, InboundParameters},
+        path::Path,
+    },
+    time::Instant,
+};
+
+/// All inbound SAs. A child may have several while it is replaced.
+#[derive(Debug, Default)]
+pub struct InboundPath {
+    /// In the order in which they were installed.
+    sas: Vec<Entry>,
+    /// SPI to index, ascending.
+    by_spi: Vec<(u32, Lane)>,
+    peer: Option<Path>,
+    mtu: Option<u16>,
+    unknown_spi: Interval,
+    counters: Counters,
+    reports: Reports,
+}
+
+#[derive(Debug)]
+struct Entry {
+    child: ChildId,
+    sa: InboundSa,
+    policy: Policy,
+    seen: Interval,
+    waiting: bool,
+}
+
+impl InboundPath {
+    /// No SA yet: every ESP packet is dropped, IKE messages pass.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The MTU that TCP handshakes are held to; `None` leaves them alone.
+    pub fn set_mtu(&mut self, mtu: Option<u16>) {
+        self.mtu = mtu;
+    }
+
+    /// Carries out a command; it is in force when this returns. Fails, and changes nothing, when a key does not fit its suite.
+    pub fn apply(&mut self, now: Instant, command: InboundCommand) -> Result<(), BadKey> {
+        match command {
+            InboundCommand::Install { child, sa } => self.install(now, child, *sa)?,
+            InboundCommand::Remove { spi } => self.sas.retain(|entry| entry.sa.spi() != spi),
+            InboundCommand::RemoveChild { child } => self.sas.retain(|entry| entry.child != child),
+            InboundCommand::PeerAt { path } => self.peer = Some(path),
+        }
+        self.by_spi = self.sas.iter().map(|entry| entry.sa.spi().value()).zip((0..).map(Lane)).collect();
+        self.by_spi.sort_unstable_by_key(|(spi, _)| *spi);
+        Ok(())
+    }
+
+    /// Turns the datagrams of a freshly filled batch into inner packets, in place: `batch.inner()`. IKE messages stand in `batch.ike()`.
+    pub fn process(&mut self, now: Instant, batch: &mut Batch) {
+        for (packet, window) in batch.windows() {
+            if packet.state == State::Read {
+                self.classify(now, packet, window);
+            }
+        }
+        for (lane, entry) in (0..).map(Lane).zip(&mut self.sas) {
+            if !std::mem::take(&mut entry.waiting) {
+                continue;
+            }
+            let count = entry.sa.open(now, batch, lane);
+            self.counters.odd_padding = self.counters.odd_padding.saturating_add(count.odd_padding);
+            if count.authentic > 0 && entry.seen.is_due(now) {
+                let report = DataReport::InboundSeen { child: entry.child, spi: entry.sa.spi() };
+                self.reports.push(report, &mut self.counters);
+            }
+        }
+        for (packet, window) in batch.windows() {
+            if let State::Opened { lane, next_header } = packet.state {
+                self.finish(packet, window, lane, next_header);
+            }
+        }
+        self.report_lifetimes(now);
+        batch.dropped().for_each(|reason| self.counters.count_drop(reason));
+    }
+
+    /// The next report.
+    pub fn poll_report(&mut self) -> Option<DataReport> {
+        self.reports.pop()
+    }
+
+    /// What was counted so far.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn install(&mut self, now: Instant, child: ChildId, parameters: InboundParameters) -> Result<(), BadKey> {
+        let InboundParameters { spi, suite, keys, sources, destinations, replay_window, lifetime } = parameters;
+        let sa = InboundSa::new(now, spi, suite, &keys, replay_window, lifetime)?;
+        let policy = Policy::new(sources, destinations);
+        self.sas.retain(|entry| entry.sa.spi() != spi);
+        self.sas.push(Entry { child, sa, policy, seen: Interval::default(), waiting: false });
+        Ok(())
+    }
+
+    fn classify(&mut self, now: Instant, packet: &mut Packet, window: &[u8]) {
+        let Some(path) = packet.path else { return packet.drop_for(DropReason::TooShort) };
+        let octets = window.get(packet.data.clone()).unwrap_or_default();
+        match demux::classify(path.framing, octets) {
+            Ok(Datagram::Ike(range)) => {
+                packet.data.start = packet.data.start.saturating_add(range.start);
+                packet.state = State::Ike;
+                increase(&mut self.counters.ike);
+            }
+            Ok(Datagram::Keepalive) => {
+                packet.state = State::Spent;
+                increase(&mut self.counters.keepalives);
+            }
+            Ok(Datagram::Esp { spi }) => match self.find(spi) {
+                Some(lane) => packet.state = State::ToOpen { lane },
+                None => {
+                    packet.drop_for(DropReason::UnknownSpi);
+                    self.report_unknown(now, path, spi);
+                }
+            },
+            Err(reason) => packet.drop_for(reason),
+        }
+    }
+
+    fn find(&mut self, spi: u32) -> Option<Lane> {
+        let index = self.by_spi.binary_search_by_key(&spi, |(spi, _)| *spi).ok()?;
+        let (_, lane) = *self.by_spi.get(index)?;
+        self.sas.get_mut(usize::from(lane.0))?.waiting = true;
+        Some(lane)
+    }
+
+    fn finish(&mut self, packet: &mut Packet, window: &mut [u8], lane: Lane, next_header: u8) {
+        if next_header == DUMMY {
+            packet.state = State::Spent; // RFC 4303 §2.6
+            increase(&mut self.counters.dummies);
+            return;
+        }
+        let octets = window.get_mut(packet.data.clone()).unwrap_or_default();
+        match self.admit(octets, packet.tos, lane, next_header) {
+            Ok(len) => {
+                packet.data.end = packet.data.start.saturating_add(len);
+                packet.state = State::Inner;
+                increase(&mut self.counters.packets);
+                self.counters.octets = self.counters.octets.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+            }
+            Err(reason) => packet.drop_for(reason),
+        }
+    }
+
+    fn admit(&mut self, octets: &mut [u8], outer_tos: u8, lane: Lane, next_header: u8) -> Result<usize, DropReason> {
+        if !matches!(next_header, IPV4 | IPV6) {
+            return Err(DropReason::NextHeader);
+        }
+        let inner = InnerPacket::parse(octets)?;
+        if inner.source().is_ipv4() != (next_header == IPV4) {
+            return Err(DropReason::NextHeader);
+        }
+        let entry = self.sas.get(usize::from(lane.0)).ok_or(DropReason::UnknownSpi)?;
+        if !entry.policy.permits(&inner) {
+            return Err(DropReason::OutsideSelectors); // RFC 4301 §5.2, step 4
+        }
+        let tos = ecn::decapsulate(inner.tos(), outer_tos).map_err(|_| DropReason::Congestion)?;
+        if tos != inner.tos() {
+            ecn::write_tos(octets, tos);
+        }
+        if self.mtu.is_some_and(|mtu| mss::clamp(octets, &inner, mtu) == Clamp::Lowered) {
+            increase(&mut self.counters.clamped);
+        }
+        Ok(inner.total_len())
+    }
+
+    fn report_unknown(&mut self, now: Instant, path: Path, spi: u32) {
+        let is_peer = self.peer.is_some_and(|peer| peer.remote.ip() == path.remote.ip());
+        if is_peer && self.unknown_spi.is_due(now) {
+            self.reports.push(DataReport::UnknownSpi { spi }, &mut self.counters);
+        }
+    }
+
+    /// An SA that was replaced ends in silence; what counts is the child's newest.
+    fn report_lifetimes(&mut self, now: Instant) {
+        for index in 0..self.sas.len() {
+            let Some((entry, later)) = self.sas.get_mut(index..).and_then(<[Entry]>::split_first_mut) else { return };
+            if later.iter().any(|other| other.child == entry.child) {
+                continue;
+            }
+            if let Some(mark) = entry.sa.take_mark(now) {
+                self.reports.push(DataReport::Lifetime { child: entry.child, mark }, &mut self.counters);
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Which inner packets an SA may carry (RFC 4301 §5.1, §5.2). It knows selectors and parsed packets.
+
+use crate::{esp::packet::InnerPacket, sa::selector::Selector};
+
+/// The selectors of one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    sources: Vec<Selector>,
+    destinations: Vec<Selector>,
+}
+
+impl Policy {
+    /// Packets from any of `sources` to any of `destinations`. An empty list permits nothing.
+    pub const fn new(sources: Vec<Selector>, destinations: Vec<Selector>) -> Self {
+        Self { sources, destinations }
+    }
+
+    /// Whether a packet is permitted: addresses, protocol and ports on both sides.
+    pub fn permits(&self, packet: &InnerPacket) -> bool {
+        let protocol = packet.protocol();
+        self.destinations
+            .iter()
+            .any(|selector| selector.contains(packet.destination(), protocol, packet.destination_port()))
+            && self.sources.iter().any(|selector| selector.contains(packet.source(), protocol, packet.source_port()))
+    }
+
+    /// Whether the packet's receiver is on the far side, whatever its other fields are.
+    pub fn reaches(&self, packet: &InnerPacket) -> bool {
+        self.destinations.iter().any(|selector| selector.contains_address(packet.destination()))
+    }
+}
