@@ -3,6 +3,7 @@
 pub mod action;
 mod attribute;
 pub mod identity;
+pub mod liveness;
 pub mod nat;
 pub mod profile;
 pub mod retransmit;

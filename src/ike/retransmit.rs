@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::crypto::random::Random;
 use crate::ike::profile::RetransmissionPolicy;
+use crate::ike::timer::{percent_of, random_part};
 use crate::time::Instant;
 
 /// One request that waits for its response.
@@ -67,6 +68,13 @@ impl Retransmission {
         self.sent
     }
 
+    /// Goes on under another policy: the next repetition is as soon as that has it, the octets stay.
+    pub fn hurry(&mut self, now: Instant, policy: RetransmissionPolicy, random: &mut dyn Random) {
+        self.wait = policy.first.min(policy.longest);
+        self.due = self.due.min(now.after(with_jitter(self.wait, policy.jitter_percent, random)));
+        self.policy = RetransmissionPolicy { repetitions: self.sent.saturating_add(policy.repetitions), ..policy };
+    }
+
     /// What is due at `now`. A clock that jumped far causes one repetition, not a burst.
     pub fn handle_timeout(&mut self, now: Instant, random: &mut dyn Random) -> Verdict<'_> {
         if now < self.due {
@@ -84,16 +92,8 @@ impl Retransmission {
     }
 }
 
-fn percent_of(wait: Duration, percent: u32) -> Duration {
-    wait.saturating_mul(percent).checked_div(100).unwrap_or(wait)
-}
-
-/// `wait` made longer by a random share of `percent` percent of it, so that many who started together do not stay together.
-pub fn with_jitter(wait: Duration, percent: u32, random: &mut dyn Random) -> Duration {
-    let mut draw = [0; 2];
-    random.fill(&mut draw);
-    let share = percent_of(wait, percent).saturating_mul(u32::from(u16::from_be_bytes(draw)));
-    wait.saturating_add(share.checked_div(u32::from(u16::MAX)).unwrap_or_default())
+fn with_jitter(wait: Duration, percent: u32, random: &mut dyn Random) -> Duration {
+    wait.saturating_add(random_part(percent_of(wait, percent), random))
 }
 
 #[cfg(test)]
@@ -148,8 +148,9 @@ mod tests {
     #[test]
     fn k2_030_jitter_makes_waits_longer_by_no_more_than_its_share() {
         let (moments, _, waited) = run(&mut Fixed(0xff));
-        assert_eq!(moments[0].as_millis(), 600);
-        assert_eq!(waited.as_millis(), 15_936 * 6 / 5);
+        assert!(moments[0] <= Duration::from_millis(600) && moments[0] > Duration::from_micros(599_900));
+        let longest = Duration::from_micros(15_936_800 * 6 / 5);
+        assert!(waited <= longest && longest - waited < Duration::from_millis(1));
         let (moments, ..) = run(&mut Fixed(0x80));
         assert!(moments[0].as_millis() > 500 && moments[0].as_millis() < 600);
     }

@@ -3,15 +3,15 @@
 
 use std::net::SocketAddr;
 
+use crate::ike::wire::chain::FragmentNumber;
+use crate::ike::wire::header::{HEADER_LEN, LONGEST_MESSAGE};
+use crate::ike::wire::registry::{ExchangeType, PayloadType};
 use crate::sa::path::{Framing, Path};
 use crate::sa::suite::Protection;
 
-/// No message has more octets than this, neither sent nor put together.
-pub(super) const LARGEST_MESSAGE: usize = 65_535;
 /// No message is cut into or put together from more pieces than this.
 pub(super) const MOST_FRAGMENTS: u16 = 255;
 
-const IKE_HEADER: usize = 28;
 const ENCRYPTED_HEADER: usize = 4;
 const FRAGMENT_HEADER: usize = 8;
 const PAD_LENGTH: usize = 1;
@@ -26,17 +26,15 @@ pub(super) struct Sizes {
 /// A piece of an inner payload chain, to be sealed into one Encrypted Fragment payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Piece<'a> {
-    /// Fragment Number, from 1.
-    pub(super) number: u16,
-    /// Total Fragments.
-    pub(super) total: u16,
+    /// Its place.
+    pub(super) number: FragmentNumber,
     /// Next Payload: the first inner payload's type in the first piece, 0 in the others (RFC 7383 §2.5).
-    pub(super) next_payload: u8,
+    pub(super) first: PayloadType,
     /// The piece.
     pub(super) content: &'a [u8],
 }
 
-/// The chain does not fit into `MOST_FRAGMENTS` pieces or `LARGEST_MESSAGE` octets.
+/// The chain does not fit into `MOST_FRAGMENTS` pieces or `LONGEST_MESSAGE` octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
@@ -62,9 +60,9 @@ impl Sizes {
     }
 
     /// Cuts a chain that begins with a payload of type `first` into pieces. One piece is never made where none is needed: ask `fits_whole` before.
-    pub(super) fn split<'a>(&self, first: u8, inner: &'a [u8]) -> Result<Vec<Piece<'a>>, TooLarge> {
+    pub(super) fn split<'a>(&self, first: PayloadType, inner: &'a [u8]) -> Result<Vec<Piece<'a>>, TooLarge> {
         let room = self.room(FRAGMENT_HEADER);
-        if inner.len() > LARGEST_MESSAGE || room == 0 {
+        if inner.len() > LONGEST_MESSAGE || room == 0 {
             return Err(TooLarge);
         }
         let total = u16::try_from(inner.len().div_ceil(room)).map_err(|_| TooLarge)?;
@@ -74,9 +72,8 @@ impl Sizes {
         Ok((1..)
             .zip(inner.chunks(room))
             .map(|(number, content)| Piece {
-                number,
-                total,
-                next_payload: if number == 1 { first } else { 0 },
+                number: FragmentNumber { number, total },
+                first: if number == 1 { first } else { PayloadType::NONE },
                 content,
             })
             .collect())
@@ -85,7 +82,7 @@ impl Sizes {
     fn room(&self, payload_header: usize) -> usize {
         let text = self
             .message
-            .saturating_sub(IKE_HEADER)
+            .saturating_sub(HEADER_LEN)
             .saturating_sub(payload_header)
             .saturating_sub(self.protection.iv_len())
             .saturating_sub(self.protection.icv_len());
@@ -99,23 +96,21 @@ impl Sizes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fragment {
     /// The header's exchange type: one message has one.
-    pub(super) exchange: u8,
-    /// Fragment Number.
-    pub(super) number: u16,
-    /// Total Fragments.
-    pub(super) total: u16,
+    pub(super) exchange: ExchangeType,
+    /// Its place.
+    pub(super) number: FragmentNumber,
     /// Next Payload; counts in the first piece only.
-    pub(super) next_payload: u8,
+    pub(super) first: PayloadType,
     /// The piece.
     pub(super) content: Vec<u8>,
 }
 
 /// Pieces of one message, in one direction. Who holds it decides which message ID it is for and when it is given up; a message
 /// that arrives whole meanwhile makes it superfluous.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reassembly {
-    exchange: u8,
-    next_payload: u8,
+    exchange: ExchangeType,
+    first: PayloadType,
     pieces: Vec<Option<Vec<u8>>>,
     missing: usize,
     octets: usize,
@@ -130,9 +125,9 @@ pub(super) enum Progress {
     /// All are there. This is said once.
     Complete {
         /// The header's exchange type.
-        exchange: u8,
+        exchange: ExchangeType,
         /// Type of the first inner payload.
-        next_payload: u8,
+        first: PayloadType,
         /// The inner payload chain.
         inner: Vec<u8>,
     },
@@ -153,8 +148,15 @@ pub(super) enum FragmentFault {
 
 impl Reassembly {
     /// Nothing received yet.
-    pub(super) fn new() -> Self {
-        Self::default()
+    pub(super) const fn new() -> Self {
+        Self {
+            exchange: ExchangeType(0),
+            first: PayloadType::NONE,
+            pieces: Vec::new(),
+            missing: 0,
+            octets: 0,
+            complete: false,
+        }
     }
 
     /// Whether a piece is waiting for others.
@@ -164,17 +166,18 @@ impl Reassembly {
 
     /// Takes a piece, in constant time but for the last one, which puts the message together.
     pub(super) fn insert(&mut self, fragment: Fragment) -> Result<Progress, FragmentFault> {
-        let Some(index) = usize::from(fragment.number).checked_sub(1) else { return Err(FragmentFault::Number) };
-        if fragment.number > fragment.total {
+        let FragmentNumber { number, total } = fragment.number;
+        let Some(index) = usize::from(number).checked_sub(1) else { return Err(FragmentFault::Number) };
+        if number > total {
             return Err(FragmentFault::Number);
         }
-        if fragment.total > MOST_FRAGMENTS {
+        if total > MOST_FRAGMENTS {
             return Err(FragmentFault::TooLarge);
         }
         if self.complete {
             return Err(FragmentFault::Duplicate);
         }
-        let total = usize::from(fragment.total);
+        let total = usize::from(total);
         if total < self.pieces.len() {
             return Err(FragmentFault::Stale);
         }
@@ -189,14 +192,14 @@ impl Reassembly {
             return Err(FragmentFault::Duplicate);
         }
         let octets = self.octets.saturating_add(fragment.content.len());
-        if octets > LARGEST_MESSAGE {
-            *self = Self::default();
+        if octets > LONGEST_MESSAGE {
+            *self = Self::new();
             return Err(FragmentFault::TooLarge);
         }
         self.octets = octets;
         self.missing = self.missing.saturating_sub(1);
         if index == 0 {
-            self.next_payload = fragment.next_payload;
+            self.first = fragment.first;
         }
         *slot = Some(fragment.content);
         if self.missing > 0 {
@@ -207,11 +210,11 @@ impl Reassembly {
         for piece in std::mem::take(&mut self.pieces).into_iter().flatten() {
             inner.extend_from_slice(&piece);
         }
-        Ok(Progress::Complete { exchange: self.exchange, next_payload: self.next_payload, inner })
+        Ok(Progress::Complete { exchange: self.exchange, first: self.first, inner })
     }
 
-    fn restart(&mut self, exchange: u8, total: usize) {
-        *self = Self { exchange, pieces: vec![None; total], missing: total, ..Self::default() };
+    fn restart(&mut self, exchange: ExchangeType, total: usize) {
+        *self = Self { exchange, pieces: vec![None; total], missing: total, ..Self::new() };
     }
 }
 
@@ -232,12 +235,27 @@ mod tests {
     }
 
     fn piece(number: u16, total: u16, content: &[u8]) -> Fragment {
-        Fragment { exchange: 35, number, total, next_payload: u8::from(number == 1) * 41, content: content.to_vec() }
+        let first = if number == 1 { PayloadType::NOTIFY } else { PayloadType::NONE };
+        let number = FragmentNumber { number, total };
+        Fragment { exchange: ExchangeType::IKE_AUTH, number, first, content: content.to_vec() }
+    }
+
+    fn arrived(piece: &Piece<'_>) -> Fragment {
+        Fragment {
+            exchange: ExchangeType::IKE_AUTH,
+            number: piece.number,
+            first: piece.first,
+            content: piece.content.to_vec(),
+        }
+    }
+
+    fn whole(inner: &[u8]) -> Progress {
+        Progress::Complete { exchange: ExchangeType::IKE_AUTH, first: PayloadType::NOTIFY, inner: inner.to_vec() }
     }
 
     fn sealed_len(protection: Protection, payload_header: usize, content: usize) -> usize {
         let text = (content + 1).next_multiple_of(protection.block_len());
-        IKE_HEADER + payload_header + protection.iv_len() + text + protection.icv_len()
+        HEADER_LEN + payload_header + protection.iv_len() + text + protection.icv_len()
     }
 
     #[test]
@@ -251,8 +269,7 @@ mod tests {
                 for limit in [1280, 1281, 1295, 1296, 1500, 9000] {
                     let sizes = Sizes::new(protection, limit, &path(address, framing));
                     let inner = vec![7; 20_000];
-                    let longest =
-                        sizes.split(41, &inner).unwrap().iter().map(|piece| piece.content.len()).max().unwrap();
+                    let longest = sizes.split(PayloadType::NOTIFY, &inner).unwrap().iter().map(|piece| piece.content.len()).max().unwrap();
                     let datagram = overhead + sealed_len(protection, FRAGMENT_HEADER, longest);
                     assert!(datagram <= usize::from(limit));
                     assert!(overhead + sealed_len(protection, FRAGMENT_HEADER, longest + 1) > usize::from(limit));
@@ -283,12 +300,12 @@ mod tests {
     fn f_03_only_the_first_piece_names_the_first_payload_and_numbers_run_from_one() {
         let sizes = Sizes::new(GCM, 576, &path("192.0.2.1:4500", Framing::Marked));
         let inner: Vec<u8> = (0..2000_u32).map(|octet| octet as u8).collect();
-        let pieces = sizes.split(35, &inner).unwrap();
+        let pieces = sizes.split(PayloadType::IDENTIFICATION_INITIATOR, &inner).unwrap();
         assert!(pieces.len() > 2);
         for (index, piece) in pieces.iter().enumerate() {
-            assert_eq!(usize::from(piece.number), index + 1);
-            assert_eq!(usize::from(piece.total), pieces.len());
-            assert_eq!(piece.next_payload, if index == 0 { 35 } else { 0 });
+            assert_eq!(usize::from(piece.number.number), index + 1);
+            assert_eq!(usize::from(piece.number.total), pieces.len());
+            assert_eq!(piece.first, if index == 0 { PayloadType::IDENTIFICATION_INITIATOR } else { PayloadType::NONE });
         }
         assert_eq!(pieces.iter().flat_map(|piece| piece.content).copied().collect::<Vec<_>>(), inner);
     }
@@ -296,8 +313,8 @@ mod tests {
     #[test]
     fn f_07_a_message_of_more_than_64_kib_is_not_sent() {
         let sizes = Sizes::new(GCM, 576, &path("192.0.2.1:4500", Framing::Marked));
-        assert!(sizes.split(35, &vec![0; LARGEST_MESSAGE]).is_ok());
-        assert_eq!(sizes.split(35, &vec![0; LARGEST_MESSAGE + 1]), Err(TooLarge));
+        assert!(sizes.split(PayloadType::IDENTIFICATION_INITIATOR, &vec![0; LONGEST_MESSAGE]).is_ok());
+        assert_eq!(sizes.split(PayloadType::IDENTIFICATION_INITIATOR, &vec![0; LONGEST_MESSAGE + 1]), Err(TooLarge));
     }
 
     #[test]
@@ -314,7 +331,7 @@ mod tests {
         let mut reassembly = Reassembly::new();
         assert_eq!(reassembly.insert(piece(1, 2, b"ab")), Ok(Progress::Incomplete));
         assert_eq!(reassembly.insert(piece(1, 2, b"XY")), Err(FragmentFault::Duplicate));
-        let complete = Progress::Complete { exchange: 35, next_payload: 41, inner: b"abcd".to_vec() };
+        let complete = whole(b"abcd");
         assert_eq!(reassembly.insert(piece(2, 2, b"cd")), Ok(complete));
         assert_eq!(reassembly.insert(piece(2, 2, b"cd")), Err(FragmentFault::Duplicate));
         assert_eq!(reassembly.insert(piece(1, 3, b"cd")), Err(FragmentFault::Duplicate));
@@ -327,7 +344,7 @@ mod tests {
         assert_eq!(reassembly.insert(piece(2, 3, b"c")), Ok(Progress::Incomplete));
         assert_eq!(reassembly.insert(piece(2, 2, b"def")), Err(FragmentFault::Stale));
         assert_eq!(reassembly.insert(piece(1, 3, b"ab")), Ok(Progress::Incomplete));
-        let complete = Progress::Complete { exchange: 35, next_payload: 41, inner: b"abcd".to_vec() };
+        let complete = whole(b"abcd");
         assert_eq!(reassembly.insert(piece(3, 3, b"d")), Ok(complete));
     }
 
@@ -345,7 +362,7 @@ mod tests {
     fn a_piece_of_another_exchange_does_not_mix_in() {
         let mut reassembly = Reassembly::new();
         reassembly.insert(piece(1, 2, b"ab")).unwrap();
-        let stranger = Fragment { exchange: 37, ..piece(2, 2, b"XY") };
+        let stranger = Fragment { exchange: ExchangeType::INFORMATIONAL, ..piece(2, 2, b"XY") };
         assert_eq!(reassembly.insert(stranger), Err(FragmentFault::Stale));
         assert!(matches!(reassembly.insert(piece(2, 2, b"cd")), Ok(Progress::Complete { .. })));
     }
@@ -357,18 +374,14 @@ mod tests {
             order in proptest::collection::vec(any::<prop::sample::Index>(), 0..200),
         ) {
             let sizes = Sizes::new(GCM, 576, &path("192.0.2.1:4500", Framing::Marked));
-            let pieces = sizes.split(41, &inner).unwrap();
+            let pieces = sizes.split(PayloadType::NOTIFY, &inner).unwrap();
             let mut reassembly = Reassembly::new();
             let mut whole = Vec::new();
             let picked = order.iter().map(|index| index.get(&pieces)).chain(&pieces);
             for piece in picked {
-                let fragment = Fragment {
-                    exchange: 35, number: piece.number, total: piece.total,
-                    next_payload: piece.next_payload, content: piece.content.to_vec(),
-                };
-                match reassembly.insert(fragment) {
-                    Ok(Progress::Complete { inner, next_payload, .. }) => {
-                        prop_assert_eq!(next_payload, 41);
+                match reassembly.insert(arrived(piece)) {
+                    Ok(Progress::Complete { inner, first, .. }) => {
+                        prop_assert_eq!(first, PayloadType::NOTIFY);
                         whole.push(inner);
                     }
                     Ok(Progress::Incomplete) | Err(FragmentFault::Duplicate) => {}
@@ -386,15 +399,11 @@ mod tests {
             let four = path("192.0.2.1:4500", Framing::Marked);
             let (coarse, fine) = (Sizes::new(GCM, 1280, &four), Sizes::new(GCM, 576, &four));
             let pieces: Vec<_> =
-                [coarse.split(41, &inner).unwrap(), fine.split(41, &inner).unwrap()].concat();
+                [coarse.split(PayloadType::NOTIFY, &inner).unwrap(), fine.split(PayloadType::NOTIFY, &inner).unwrap()].concat();
             let mut reassembly = Reassembly::new();
             for piece in order.iter().map(|index| index.get(&pieces)) {
-                let fragment = Fragment {
-                    exchange: 35, number: piece.number, total: piece.total,
-                    next_payload: piece.next_payload, content: piece.content.to_vec(),
-                };
-                if let Ok(Progress::Complete { inner: whole, next_payload, .. }) = reassembly.insert(fragment) {
-                    prop_assert_eq!(next_payload, 41);
+                if let Ok(Progress::Complete { inner: whole, first, .. }) = reassembly.insert(arrived(piece)) {
+                    prop_assert_eq!(first, PayloadType::NOTIFY);
                     prop_assert_eq!(&whole, &inner);
                 }
             }
@@ -406,13 +415,18 @@ mod tests {
                 (any::<u8>(), 0..300_u16, 0..300_u16, any::<u8>(), 0..9000_usize), 0..120),
         ) {
             let mut reassembly = Reassembly::new();
-            for (exchange, number, total, next_payload, len) in pieces {
-                let fragment = Fragment { exchange: exchange % 2, number, total, next_payload, content: vec![0; len] };
+            for (exchange, number, total, first, len) in pieces {
+                let fragment = Fragment {
+                    exchange: ExchangeType(exchange % 2),
+                    number: FragmentNumber { number, total },
+                    first: PayloadType(first),
+                    content: vec![0; len],
+                };
                 if let Ok(Progress::Complete { inner, .. }) = reassembly.insert(fragment) {
-                    prop_assert!(inner.len() <= LARGEST_MESSAGE);
+                    prop_assert!(inner.len() <= LONGEST_MESSAGE);
                 }
                 let held: usize = reassembly.pieces.iter().flatten().map(Vec::len).sum();
-                prop_assert!(held <= LARGEST_MESSAGE && held == reassembly.octets || reassembly.complete);
+                prop_assert!(held <= LONGEST_MESSAGE && held == reassembly.octets || reassembly.complete);
                 prop_assert!(reassembly.pieces.len() <= usize::from(MOST_FRAGMENTS));
             }
         }
