@@ -164,6 +164,11 @@ impl Reassembly {
         !self.complete && !self.pieces.is_empty()
     }
 
+    /// Whether `Progress::Complete` was said.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// Takes a piece, in constant time but for the last one, which puts the message together.
     pub(super) fn insert(&mut self, fragment: Fragment) -> Result<Progress, FragmentFault> {
         let FragmentNumber { number, total } = fragment.number;
@@ -269,7 +274,13 @@ mod tests {
                 for limit in [1280, 1281, 1295, 1296, 1500, 9000] {
                     let sizes = Sizes::new(protection, limit, &path(address, framing));
                     let inner = vec![7; 20_000];
-                    let longest = sizes.split(PayloadType::NOTIFY, &inner).unwrap().iter().map(|piece| piece.content.len()).max().unwrap();
+                    let longest = sizes
+                        .split(PayloadType::NOTIFY, &inner)
+                        .unwrap()
+                        .iter()
+                        .map(|piece| piece.content.len())
+                        .max()
+                        .unwrap();
                     let datagram = overhead + sealed_len(protection, FRAGMENT_HEADER, longest);
                     assert!(datagram <= usize::from(limit));
                     assert!(overhead + sealed_len(protection, FRAGMENT_HEADER, longest + 1) > usize::from(limit));

@@ -10,10 +10,15 @@
 
 mod auth;
 mod capabilities;
+mod delete;
+mod established;
+mod exchange;
 mod fragment;
 mod keys;
 pub mod message;
 mod protect;
+mod refuse;
+mod window;
 
 use std::collections::VecDeque;
 
@@ -31,6 +36,7 @@ use crate::time::Instant;
 
 use auth::PeerAuthenticated;
 use capabilities::Capabilities;
+use established::Established;
 use protect::MessageProtection;
 
 /// What a state is given with every call.
@@ -61,6 +67,7 @@ impl Context<'_> {
 
 /// The machine's states; `session` calls the one it holds.
 pub(super) enum State {
+    Established(Box<Established>),
     Ended(Ended),
 }
 

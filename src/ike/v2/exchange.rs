@@ -1,0 +1,201 @@
+//! Our requests on an IKE SA: the one that waits for its response, those that wait for their turn, and how a message becomes datagrams.
+//! It knows when a request goes out again; what an answer means is known where the request was made.
+
+use std::collections::VecDeque;
+
+use crate::crypto::random::Random;
+use crate::ike::profile::RetransmissionPolicy;
+use crate::ike::retransmit::{Retransmission, Verdict};
+use crate::ike::v2::fragment::{Fragment, FragmentFault, Progress, Reassembly, Sizes};
+use crate::ike::v2::protect::{MessageProtection, SealError};
+use crate::ike::v2::window::OurIds;
+use crate::ike::wire::{chain::Contents, header::Header, registry::ExchangeType};
+use crate::time::Instant;
+
+/// Requests that wait for their turn; what comes on top is not asked.
+const MOST_QUEUED: usize = 8;
+
+/// What we ask of the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    /// A sign of life: an INFORMATIONAL without payloads (RFC 7296 §1.4).
+    Liveness,
+    /// To close the IKE SA.
+    DeleteIkeSa,
+}
+
+impl Request {
+    /// The exchange it is made in.
+    pub(super) const fn exchange(self) -> ExchangeType {
+        match self {
+            Self::Liveness | Self::DeleteIkeSa => ExchangeType::INFORMATIONAL,
+        }
+    }
+}
+
+/// Requests in their order, one at a time (RFC 7296 §2.3: the window is 1 until a peer says otherwise, and stays 1 if it does).
+#[derive(Debug)]
+pub(super) struct OurRequests {
+    ids: OurIds,
+    outstanding: Option<Outstanding>,
+    queue: VecDeque<Request>,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    message_id: u32,
+    request: Request,
+    sending: Retransmission,
+    response: Reassembly,
+}
+
+impl OurRequests {
+    /// The first gets message ID `next`.
+    pub(super) fn from(next: u32) -> Self {
+        Self { ids: OurIds::from(next), outstanding: None, queue: VecDeque::new() }
+    }
+
+    /// Queues a request, unless the same waits already or `MOST_QUEUED` do.
+    pub(super) fn ask(&mut self, request: Request) {
+        if self.queue.len() < MOST_QUEUED && !self.queue.contains(&request) && !self.is_asking(request) {
+            self.queue.push_back(request);
+        }
+    }
+
+    /// Forgets what is queued; the outstanding request stays, its ID is used.
+    pub(super) fn drop_queued(&mut self) {
+        self.queue.clear();
+    }
+
+    /// The request whose turn it is, with its message ID, if none is outstanding. It must be sent and `start`ed.
+    pub(super) fn take_turn(&mut self) -> Option<(u32, Request)> {
+        if self.outstanding.is_some() {
+            return None;
+        }
+        let request = self.queue.pop_front()?;
+        Some((self.ids.issue(), request))
+    }
+
+    /// The request was sent.
+    pub(super) fn start(&mut self, message_id: u32, request: Request, sending: Retransmission) {
+        self.outstanding = Some(Outstanding { message_id, request, sending, response: Reassembly::new() });
+    }
+
+    /// Whether a response with this ID and exchange is waited for (RFC 7296 §2.2).
+    pub(super) fn awaits(&self, message_id: u32, exchange: ExchangeType) -> bool {
+        self.outstanding
+            .as_ref()
+            .is_some_and(|waiting| waiting.message_id == message_id && waiting.request.exchange() == exchange)
+    }
+
+    /// Whether nothing waits for a response or its turn.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outstanding.is_none() && self.queue.is_empty()
+    }
+
+    /// Whether `request` waits for its response.
+    pub(super) fn is_asking(&self, request: Request) -> bool {
+        self.outstanding.as_ref().is_some_and(|waiting| waiting.request == request)
+    }
+
+    /// Takes an authentic fragment of the response that is waited for.
+    pub(super) fn insert(&mut self, fragment: Fragment) -> Result<Progress, FragmentFault> {
+        self.outstanding.as_mut().map_or(Err(FragmentFault::Stale), |waiting| waiting.response.insert(fragment))
+    }
+
+    /// The response is there: what had been asked.
+    pub(super) fn finish(&mut self) -> Option<Request> {
+        self.outstanding.take().map(|waiting| waiting.request)
+    }
+
+    /// When the outstanding request is to be repeated.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.outstanding.as_ref().map(|waiting| waiting.sending.deadline())
+    }
+
+    /// What is due of the outstanding request.
+    pub(super) fn handle_timeout(&mut self, now: Instant, random: &mut dyn Random) -> Verdict<'_> {
+        match &mut self.outstanding {
+            Some(waiting) => waiting.sending.handle_timeout(now, random),
+            None => Verdict::Wait,
+        }
+    }
+
+    /// Repeats the outstanding request under another policy from now on.
+    pub(super) fn hurry(&mut self, now: Instant, policy: RetransmissionPolicy, random: &mut dyn Random) {
+        if let Some(waiting) = &mut self.outstanding {
+            waiting.sending.hurry(now, policy, random);
+        }
+    }
+
+    /// Whether the IKE SA must be closed for want of IDs.
+    pub(super) const fn ids_are_used_up(&self) -> bool {
+        self.ids.are_used_up()
+    }
+}
+
+/// Seals a message into as many datagrams as it needs: one, or one a fragment where `sizes` says that fragments are understood and needed
+/// (RFC 7383 §2.5).
+pub(super) fn seal_datagrams(
+    protection: &mut MessageProtection,
+    header: &Header,
+    contents: &Contents,
+    sizes: Option<Sizes>,
+    random: &mut dyn Random,
+) -> Result<Vec<Vec<u8>>, SealError> {
+    match sizes {
+        Some(sizes) if !sizes.fits_whole(contents.octets.len()) => sizes
+            .split(contents.first, &contents.octets)
+            .map_err(|_| SealError::TooLong)?
+            .iter()
+            .map(|piece| protection.seal_fragment(header, piece.number, piece.first, piece.content, random))
+            .collect(),
+        _ => Ok(vec![protection.seal(header, contents, random)?]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::random::SeededRandom;
+
+    fn sending() -> Retransmission {
+        let policy = RetransmissionPolicy::default();
+        Retransmission::start(Instant::START, vec![vec![1]], policy, &mut SeededRandom::new(1))
+    }
+
+    #[test]
+    fn k2_081_one_request_at_a_time_is_outstanding_and_the_others_keep_their_order() {
+        let mut requests = OurRequests::from(2);
+        requests.ask(Request::Liveness);
+        requests.ask(Request::DeleteIkeSa);
+        assert_eq!(requests.take_turn(), Some((2, Request::Liveness)));
+        requests.start(2, Request::Liveness, sending());
+        assert_eq!(requests.take_turn(), None);
+        assert_eq!(requests.finish(), Some(Request::Liveness));
+        assert_eq!(requests.take_turn(), Some((3, Request::DeleteIkeSa)));
+    }
+
+    #[test]
+    fn the_same_request_is_not_queued_twice() {
+        let mut requests = OurRequests::from(2);
+        requests.start(2, Request::Liveness, sending());
+        requests.ask(Request::Liveness);
+        requests.ask(Request::DeleteIkeSa);
+        requests.ask(Request::DeleteIkeSa);
+        assert_eq!(requests.queue, [Request::DeleteIkeSa]);
+    }
+
+    #[test]
+    fn k2_086_only_the_outstanding_request_awaits_a_response() {
+        let mut requests = OurRequests::from(2);
+        assert!(!requests.awaits(2, ExchangeType::INFORMATIONAL));
+        requests.start(2, Request::Liveness, sending());
+        assert!(requests.awaits(2, ExchangeType::INFORMATIONAL));
+        assert!(!requests.awaits(1, ExchangeType::INFORMATIONAL));
+        assert!(!requests.awaits(3, ExchangeType::INFORMATIONAL));
+        assert!(!requests.awaits(2, ExchangeType::CREATE_CHILD_SA));
+        requests.finish();
+        assert!(!requests.awaits(2, ExchangeType::INFORMATIONAL));
+    }
+}
