@@ -219,6 +219,11 @@ pub enum Failure {
         /// What it did.
         what: &'static str,
     },
+    /// The configuration asks for more than one message can hold.
+    Unsendable {
+        /// Which one.
+        phase: Phase,
+    },
     /// The gateway ended the SA by DELETE.
     ClosedByPeer,
     /// The gateway was asked for a sign of life and gave none.

@@ -1,14 +1,9 @@
 //! IKEv2 (RFC 7296) as initiator. Each state is a struct named for what it waits for; it admits a datagram without changing, then advances by value.
-//!
-//! Every state has the same five methods, called by `ike::session`:
-//! `handle_datagram(self, &mut Context, Path, &[u8]) -> State`, `handle_timeout(self, &mut Context) -> State`,
-//! `handle_command(self, &mut Context, Command) -> State`, `poll_timeout(&self) -> Option<Deadline>`, `status(&self) -> SessionStatus`;
-//! `Established` also has `handle_report(self, &mut Context, DataReport) -> State`.
 
-// The states that use these are being put together.
-#![allow(dead_code)]
-
+mod answer;
 mod auth;
+mod await_auth;
+mod candidate;
 mod capabilities;
 mod delete;
 mod established;
@@ -18,16 +13,17 @@ mod keys;
 pub mod message;
 mod protect;
 mod refuse;
+mod sa_init;
 mod window;
 
 use std::collections::VecDeque;
 
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
-use crate::ike::action::{Action, DropReason, Event, Failure, SessionStatus, Transmit};
+use crate::ike::action::{Action, Command, Deadline, DropReason, Event, Failure, SessionStatus, Transmit};
 use crate::ike::nat::NatSituation;
 use crate::ike::profile::Profile;
-use crate::sa::command::{ChildId, DataCommand};
+use crate::sa::command::{ChildId, DataCommand, DataReport};
 use crate::sa::path::Path;
 use crate::sa::selector::Selector;
 use crate::sa::spi::{IkeSpi, InboundSpi, OutboundSpi};
@@ -35,9 +31,11 @@ use crate::sa::suite::{EspSuite, IkeSuite};
 use crate::time::Instant;
 
 use auth::PeerAuthenticated;
+use await_auth::AwaitAuth;
 use capabilities::Capabilities;
 use established::Established;
 use protect::MessageProtection;
+use sa_init::{AwaitSaInit, Initiation};
 
 /// What a state is given with every call.
 pub(super) struct Context<'a> {
@@ -65,20 +63,124 @@ impl Context<'_> {
     }
 }
 
-/// The machine's states; `session` calls the one it holds.
-pub(super) enum State {
+/// A session that speaks IKEv2.
+pub(super) struct Machine(State);
+
+impl Machine {
+    /// Sends the first message.
+    pub(super) fn initiate(ctx: &mut Context<'_>, path: Path) -> Self {
+        Self(State::initiate(ctx, path))
+    }
+
+    pub(super) fn handle_datagram(&mut self, ctx: &mut Context<'_>, path: Path, message: &[u8]) {
+        self.step(|state| state.handle_datagram(ctx, path, message));
+    }
+
+    pub(super) fn handle_timeout(&mut self, ctx: &mut Context<'_>) {
+        self.step(|state| state.handle_timeout(ctx));
+    }
+
+    pub(super) fn handle_command(&mut self, ctx: &mut Context<'_>, command: Command) {
+        self.step(|state| state.handle_command(ctx, command));
+    }
+
+    pub(super) fn handle_report(&mut self, ctx: &mut Context<'_>, report: DataReport) {
+        self.step(|state| state.handle_report(ctx, report));
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Deadline> {
+        self.0.poll_timeout()
+    }
+
+    pub(super) fn status(&self) -> SessionStatus {
+        self.0.status()
+    }
+
+    fn step(&mut self, step: impl FnOnce(State) -> State) {
+        let last = self.status();
+        self.0 = step(std::mem::replace(&mut self.0, State::Ended(Ended { last })));
+    }
+}
+
+/// The states, each in a box: a machine is small, and moving from one state to the next is cheap.
+enum State {
+    AwaitSaInit(Box<AwaitSaInit>),
+    AwaitAuth(Box<AwaitAuth>),
     Established(Box<Established>),
     Ended(Ended),
 }
 
 /// Nothing is waited for any more; what it was, for people.
-pub(super) struct Ended {
-    pub(super) last: SessionStatus,
+struct Ended {
+    last: SessionStatus,
 }
 
 impl State {
+    fn initiate(ctx: &mut Context<'_>, path: Path) -> Self {
+        match Initiation::start(ctx, path) {
+            Ok(initiation) => Self::AwaitSaInit(Box::new(AwaitSaInit::new(initiation))),
+            Err((spi, failure)) => {
+                let last = SessionStatus { state: "new", spis: (spi, None), suite: None, path };
+                Self::end(ctx, last, failure)
+            }
+        }
+    }
+
+    fn handle_datagram(self, ctx: &mut Context<'_>, path: Path, message: &[u8]) -> Self {
+        match self {
+            Self::AwaitSaInit(state) => state.handle_datagram(ctx, path, message),
+            Self::AwaitAuth(state) => state.handle_datagram(ctx, path, message),
+            Self::Established(state) => state.handle_datagram(ctx, path, message),
+            Self::Ended(_) => self,
+        }
+    }
+
+    fn handle_timeout(self, ctx: &mut Context<'_>) -> Self {
+        match self {
+            Self::AwaitSaInit(state) => state.handle_timeout(ctx),
+            Self::AwaitAuth(state) => state.handle_timeout(ctx),
+            Self::Established(state) => state.handle_timeout(ctx),
+            Self::Ended(_) => self,
+        }
+    }
+
+    fn handle_command(self, ctx: &mut Context<'_>, command: Command) -> Self {
+        match self {
+            Self::AwaitSaInit(state) => state.handle_command(ctx, command),
+            Self::AwaitAuth(state) => state.handle_command(ctx, command),
+            Self::Established(state) => state.handle_command(ctx, command),
+            Self::Ended(_) => self,
+        }
+    }
+
+    /// Before there is a child, the packet path has no news for us.
+    fn handle_report(self, ctx: &mut Context<'_>, report: DataReport) -> Self {
+        match self {
+            Self::Established(state) => state.handle_report(ctx, report),
+            Self::AwaitSaInit(_) | Self::AwaitAuth(_) | Self::Ended(_) => self,
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        match self {
+            Self::AwaitSaInit(state) => state.poll_timeout(),
+            Self::AwaitAuth(state) => state.poll_timeout(),
+            Self::Established(state) => state.poll_timeout(),
+            Self::Ended(_) => None,
+        }
+    }
+
+    fn status(&self) -> SessionStatus {
+        match self {
+            Self::AwaitSaInit(state) => state.status(),
+            Self::AwaitAuth(state) => state.status(),
+            Self::Established(state) => state.status(),
+            Self::Ended(ended) => ended.last.clone(),
+        }
+    }
+
     /// Ends the session: the event is its last one.
-    pub(super) fn end(ctx: &mut Context<'_>, last: SessionStatus, failure: Failure) -> Self {
+    fn end(ctx: &mut Context<'_>, last: SessionStatus, failure: Failure) -> Self {
         ctx.event(Event::Ended(failure));
         Self::Ended(Ended { last: SessionStatus { state: "ended", ..last } })
     }

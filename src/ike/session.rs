@@ -1,0 +1,101 @@
+//! All of IKE as its users see it. Here, and only here, the versions fork; what a peer says never moves a session from one to the other.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::crypto::random::Random;
+use crate::ike::action::{Action, Command, Deadline, SessionStatus};
+use crate::ike::profile::{Profile, Protocol};
+use crate::ike::v2;
+use crate::sa::command::DataReport;
+use crate::sa::path::Path;
+use crate::time::Instant;
+
+/// One attempt to negotiate with one gateway, and what it led to, until it ends.
+///
+/// What a peer sends never comes back as an error: it is an action, an event, or a counted drop.
+pub struct Session {
+    profile: Arc<Profile>,
+    random: Box<dyn Random>,
+    outbox: VecDeque<Action>,
+    machine: Machine,
+}
+
+enum Machine {
+    V2(v2::Machine),
+}
+
+impl Session {
+    /// Starts to negotiate. The first message goes where `path` says: bare to port 500, or marked to the encapsulation port.
+    pub fn initiate(profile: Arc<Profile>, path: Path, mut random: Box<dyn Random>, now: Instant) -> Self {
+        let mut outbox = VecDeque::new();
+        let mut ctx = v2::Context { now, profile: &profile, random: &mut *random, outbox: &mut outbox };
+        let machine = match profile.protocol {
+            Protocol::Ikev2 => Machine::V2(v2::Machine::initiate(&mut ctx, path)),
+        };
+        Self { profile, random, outbox, machine }
+    }
+
+    /// A message arrived on `path`: from the IKE header on, without marker.
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, message: &[u8]) {
+        let (machine, mut ctx) = self.at(now);
+        match machine {
+            Machine::V2(machine) => machine.handle_datagram(&mut ctx, path, message),
+        }
+    }
+
+    /// The clock reached what `poll_timeout` said, or went past it. Earlier calls do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let (machine, mut ctx) = self.at(now);
+        match machine {
+            Machine::V2(machine) => machine.handle_timeout(&mut ctx),
+        }
+    }
+
+    /// Someone asks for something.
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        let (machine, mut ctx) = self.at(now);
+        match machine {
+            Machine::V2(machine) => machine.handle_command(&mut ctx, command),
+        }
+    }
+
+    /// The packet path has news.
+    pub fn handle_report(&mut self, now: Instant, report: DataReport) {
+        let (machine, mut ctx) = self.at(now);
+        match machine {
+            Machine::V2(machine) => machine.handle_report(&mut ctx, report),
+        }
+    }
+
+    /// The next thing to do, in order. To be called until there is none, after each of the calls above.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.outbox.pop_front()
+    }
+
+    /// When `handle_timeout` is wanted next.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        match &self.machine {
+            Machine::V2(machine) => machine.poll_timeout(),
+        }
+    }
+
+    /// How it stands, for people. There are no secrets in it.
+    pub fn status(&self) -> SessionStatus {
+        match &self.machine {
+            Machine::V2(machine) => machine.status(),
+        }
+    }
+
+    fn at(&mut self, now: Instant) -> (&mut Machine, v2::Context<'_>) {
+        let ctx = v2::Context { now, profile: &self.profile, random: &mut *self.random, outbox: &mut self.outbox };
+        (&mut self.machine, ctx)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("status", &self.status()).finish_non_exhaustive()
+    }
+}

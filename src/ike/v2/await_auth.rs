@@ -1,0 +1,284 @@
+//! The second state: IKE_AUTH was sent to everyone who answered IKE_SA_INIT well enough, and the first who proves to have the key wins.
+
+use std::time::Duration;
+
+use crate::ike::action::{ChildUp, Command, Deadline, DropReason, Event, Failure, Phase, SessionStatus};
+use crate::ike::timer::earliest;
+use crate::ike::v2::answer::{Agreed, AgreedChild, Judgement};
+use crate::ike::v2::candidate::{Candidate, Refusal};
+use crate::ike::v2::established::Established;
+use crate::ike::v2::message::{Delete, Informational, notify::Notify};
+use crate::ike::v2::protect::Opened;
+use crate::ike::v2::sa_init::{Answer, AwaitSaInit, Initiation, Opening};
+use crate::ike::v2::{ChildRecord, Context, EstablishedParts, State};
+use crate::ike::wire::header::Header;
+use crate::ike::wire::registry::{ExchangeType, NotifyType};
+use crate::sa::command::{ChildId, DataCommand, InboundParameters, OutboundParameters};
+use crate::sa::keys::ChildKeys;
+use crate::sa::path::Path;
+use crate::sa::spi::InboundSpi;
+
+/// The child that IKE_AUTH makes.
+const FIRST_CHILD: ChildId = ChildId(1);
+/// How long another answer to IKE_SA_INIT is waited for after those that came were no use: who answers first may be an attacker who is nearer.
+const SECOND_OPINION: Duration = Duration::from_secs(1);
+
+/// Waits for an answer to IKE_AUTH. There is at least one candidate.
+#[derive(Debug)]
+pub(super) struct AwaitAuth {
+    initiation: Initiation,
+    candidates: Vec<Candidate>,
+    inbound: InboundSpi,
+}
+
+/// A datagram that means something here.
+enum Admitted {
+    SaInit(Answer),
+    Auth { index: usize, opened: Opened },
+    Hint(NotifyType),
+}
+
+impl AwaitAuth {
+    /// With the first candidate.
+    pub(super) fn start(ctx: &mut Context<'_>, initiation: Initiation, opening: Opening) -> State {
+        let inbound = random_spi(ctx);
+        let mut state = Self { initiation, candidates: Vec::new(), inbound };
+        state.consider(ctx, opening);
+        state.settle(ctx)
+    }
+
+    fn consider(&mut self, ctx: &mut Context<'_>, opening: Opening) {
+        match Candidate::start(ctx, opening, self.inbound) {
+            Some(candidate) => self.candidates.push(candidate),
+            None => self.initiation.fall_back(ctx.now, Failure::Unsendable { phase: Phase::Auth }),
+        }
+    }
+
+    pub(super) fn handle_datagram(self, ctx: &mut Context<'_>, path: Path, message: &[u8]) -> State {
+        match self.admit(ctx, path, message) {
+            Ok(admitted) => self.advance(ctx, admitted),
+            Err(reason) => {
+                ctx.dropped(reason);
+                State::AwaitAuth(Box::new(self))
+            }
+        }
+    }
+
+    fn admit(&self, ctx: &Context<'_>, path: Path, message: &[u8]) -> Result<Admitted, DropReason> {
+        let (header, _) = Header::parse(message).map_err(|_| DropReason::Malformed)?;
+        if header.major != 2 {
+            return Err(DropReason::MajorVersion);
+        }
+        if header.initiator_spi != self.initiation.spi() {
+            return Err(DropReason::NotOurs);
+        }
+        let index = self.candidates.iter().position(|candidate| candidate.is_named(header.responder_spi));
+        if header.exchange == ExchangeType::IKE_SA_INIT {
+            let answer = self.initiation.admit(ctx.profile, path, message)?;
+            // The answer that made a candidate, once more.
+            return if index.is_some() { Err(DropReason::OutsideWindow) } else { Ok(Admitted::SaInit(answer)) };
+        }
+        let index = index.ok_or(DropReason::NotOurs)?;
+        let candidate = self.candidates.get(index).ok_or(DropReason::NotOurs)?;
+        match candidate.admit(&header, path, message) {
+            Ok(opened) => Ok(Admitted::Auth { index, opened }),
+            Err(Refusal::Unprotected(Some(error))) => Ok(Admitted::Hint(error)),
+            Err(Refusal::Unprotected(None)) => Err(DropReason::Unauthenticated),
+            Err(Refusal::Dropped(reason)) => Err(reason),
+        }
+    }
+
+    fn advance(mut self, ctx: &mut Context<'_>, admitted: Admitted) -> State {
+        match admitted {
+            Admitted::SaInit(answer) => self.advance_sa_init(ctx, answer),
+            Admitted::Hint(error) => {
+                // RFC 7296 §2.21.2: an error in clear ends nothing.
+                ctx.dropped(DropReason::Unauthenticated);
+                self.initiation.hint(error);
+            }
+            Admitted::Auth { index, opened } => return self.advance_auth(ctx, index, opened),
+        }
+        State::AwaitAuth(Box::new(self))
+    }
+
+    /// RFC 7296 §2.4: everyone who answers is tried, until one is authenticated.
+    fn advance_sa_init(&mut self, ctx: &mut Context<'_>, answer: Answer) {
+        match answer {
+            Answer::Cookie(cookie) => self.initiation.take_cookie(ctx, cookie),
+            Answer::OtherGroup(group) => self.initiation.take_group(ctx, group),
+            Answer::Hint { notify, .. } => {
+                ctx.dropped(DropReason::Unauthenticated);
+                self.initiation.hint(notify);
+            }
+            Answer::Accepted(accepted) => match self.initiation.open(ctx, *accepted) {
+                Ok(opening) => self.consider(ctx, opening),
+                Err(reason) => ctx.dropped(reason),
+            },
+        }
+    }
+
+    fn advance_auth(mut self, ctx: &mut Context<'_>, index: usize, opened: Opened) -> State {
+        let Some(candidate) = self.candidates.get_mut(index) else { return State::AwaitAuth(Box::new(self)) };
+        let (first, inner) = match candidate.take(opened) {
+            Ok(Some(whole)) => whole,
+            Ok(None) => return State::AwaitAuth(Box::new(self)),
+            Err(reason) => {
+                ctx.dropped(reason);
+                return State::AwaitAuth(Box::new(self));
+            }
+        };
+        let judgement = candidate.judge(ctx.profile, first, &inner);
+        let candidate = self.candidates.remove(index);
+        match judgement {
+            Judgement::Agreed(agreed) => self.establish(ctx, candidate, *agreed),
+            Judgement::NoChild { identity, failure } => {
+                let status = self.status();
+                ctx.event(Event::Authenticated { identity });
+                // RFC 7296 §2.21.2: the IKE SA stands; without a child it is of no use.
+                candidate.dismiss(ctx, &Informational { deletes: vec![Delete::ike_sa()], ..Default::default() });
+                State::end(ctx, status, failure)
+            }
+            Judgement::NotThePeer(failure) => {
+                // RFC 7296 §2.21.2.
+                let notifies = vec![Notify::new(NotifyType::AUTHENTICATION_FAILED)];
+                candidate.dismiss(ctx, &Informational { notifies, ..Default::default() });
+                self.initiation.fall_back(ctx.now.after(SECOND_OPINION), failure);
+                self.settle(ctx)
+            }
+            Judgement::Refused(failure) => {
+                self.initiation.fall_back(ctx.now.after(SECOND_OPINION), failure);
+                self.settle(ctx)
+            }
+        }
+    }
+
+    /// Without candidates, another answer to IKE_SA_INIT is all there is to wait for.
+    fn settle(self, ctx: &mut Context<'_>) -> State {
+        if self.candidates.is_empty() {
+            return AwaitSaInit::new(self.initiation).handle_timeout(ctx);
+        }
+        State::AwaitAuth(Box::new(self))
+    }
+
+    fn establish(self, ctx: &mut Context<'_>, winner: Candidate, agreed: Agreed) -> State {
+        let Agreed { proof, identity, notifies, child } = agreed;
+        ctx.event(Event::Authenticated { identity });
+        let Some(keys) = winner.child_keys(child.suite) else {
+            return State::end(ctx, self.status(), Failure::Unsendable { phase: Phase::Auth });
+        };
+        for loser in self.candidates {
+            loser.dismiss(ctx, &Informational { deletes: vec![Delete::ike_sa()], ..Default::default() });
+        }
+        let record = bring_up(ctx, winner.path, self.inbound, child, keys);
+        let parts = EstablishedParts {
+            proof,
+            spis: winner.spis,
+            suite: winner.suite,
+            protection: winner.protection,
+            sk_d: winner.sk_d,
+            path: winner.path,
+            nat: winner.nat,
+            capabilities: winner.capabilities.with_auth(&notifies),
+            child: Some(record),
+            established_at: ctx.now,
+        };
+        State::Established(Established::new(parts, ctx))
+    }
+
+    pub(super) fn handle_timeout(mut self, ctx: &mut Context<'_>) -> State {
+        // Someone answered: that the others did not is no failure.
+        let _ = self.initiation.repeat(ctx);
+        let mut waiting = Vec::with_capacity(self.candidates.len());
+        for mut candidate in std::mem::take(&mut self.candidates) {
+            match candidate.repeat(ctx, self.initiation.hints()) {
+                None => waiting.push(candidate),
+                Some(failure) => self.initiation.fall_back_to_silence(ctx.now, failure),
+            }
+        }
+        self.candidates = waiting;
+        self.settle(ctx)
+    }
+
+    pub(super) fn handle_command(self, ctx: &mut Context<'_>, command: Command) -> State {
+        match command {
+            Command::Close => {
+                let status = self.status();
+                for candidate in self.candidates {
+                    candidate.dismiss(ctx, &Informational { deletes: vec![Delete::ike_sa()], ..Default::default() });
+                }
+                State::end(ctx, status, Failure::ClosedByUs { confirmed: false })
+            }
+            Command::ProbeLiveness => State::AwaitAuth(Box::new(self)),
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Deadline> {
+        let candidates = self.candidates.iter().map(|candidate| Some(candidate.deadline()));
+        earliest(candidates.chain([self.initiation.retransmission_deadline()]))
+    }
+
+    pub(super) fn status(&self) -> SessionStatus {
+        let first = self.candidates.first();
+        SessionStatus {
+            state: "IKE_AUTH sent",
+            spis: (self.initiation.spi(), first.map(|candidate| candidate.spis.1)),
+            suite: first.map(|candidate| candidate.suite),
+            path: first.map_or(self.initiation.path(), |candidate| candidate.path),
+        }
+    }
+}
+
+/// The packet path is ready to receive before it sends, and both before anyone is told.
+fn bring_up(
+    ctx: &mut Context<'_>,
+    path: Path,
+    inbound: InboundSpi,
+    child: AgreedChild,
+    keys: ChildKeys,
+) -> ChildRecord {
+    let AgreedChild { suite, outbound, local, remote, configuration } = child;
+    let profile = &ctx.profile.child;
+    let receiving = InboundParameters {
+        spi: inbound,
+        suite,
+        keys: keys.inbound,
+        sources: remote.clone(),
+        destinations: local.clone(),
+        replay_window: profile.replay_window,
+        lifetime: profile.lifetime,
+    };
+    let sending = OutboundParameters {
+        spi: outbound,
+        suite,
+        keys: keys.outbound,
+        sources: local.clone(),
+        destinations: remote.clone(),
+        path,
+        lifetime: profile.lifetime,
+    };
+    ctx.data(DataCommand::InstallInbound { child: FIRST_CHILD, sa: Box::new(receiving) });
+    ctx.data(DataCommand::SwitchOutbound { child: FIRST_CHILD, sa: Box::new(sending) });
+    let up = ChildUp {
+        child: FIRST_CHILD,
+        suite,
+        inbound,
+        outbound,
+        local: local.clone(),
+        remote: remote.clone(),
+        configuration,
+        path,
+    };
+    ctx.event(Event::ChildUp(Box::new(up)));
+    ChildRecord { id: FIRST_CHILD, inbound, outbound, suite, local, remote, established_at: ctx.now }
+}
+
+fn random_spi(ctx: &mut Context<'_>) -> InboundSpi {
+    loop {
+        let mut octets = [0; 4];
+        ctx.random.fill(&mut octets);
+        // RFC 4303 §2.1: 1 to 255 are reserved, 0 is never sent.
+        if let Some(spi) = InboundSpi::new(u32::from_be_bytes(octets)) {
+            return spi;
+        }
+    }
+}
