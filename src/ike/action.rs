@@ -277,3 +277,26 @@ pub struct SessionStatus {
     /// The path in use.
     pub path: Path,
 }
+
+impl Failure {
+    /// Whether the gateway answered and said no: trying again soon will not help.
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::IkeProposalRefused { .. }
+            | Self::ChildProposalRefused { .. }
+            | Self::AuthenticationRefused { .. }
+            | Self::PeerAuthenticationFailed { .. }
+            | Self::PeerIdentityUnexpected { .. }
+            | Self::PeerMethodUnexpected { .. }
+            | Self::SelectorsRefused { .. }
+            | Self::AddressRefused { .. }
+            | Self::Refused { .. }
+            | Self::PeerViolation { .. } => true,
+            Self::NoAnswer { .. }
+            | Self::ClosedByPeer
+            | Self::PeerDead { .. }
+            | Self::LifetimeEnded
+            | Self::ClosedByUs { .. } => false,
+        }
+    }
+}

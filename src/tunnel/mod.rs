@@ -1,6 +1,326 @@
 //! One configured gateway: which address to try, how long to wait, which inner addresses came, what to tell a person when it fails.
-//! It does not know how a name is resolved, a route set or a file read: it asks.
+//! It does not know how a name is resolved, a socket opened, a route set or a file read: it asks.
 
 pub mod progress;
 pub mod reconnect;
 pub mod settings;
+
+mod attempts;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::crypto::random::Random;
+use crate::ike::action::{Action, ChildUp, Command, Event, Failure, SessionStatus, Transmit};
+use crate::ike::session::Session;
+use crate::sa::command::{DataCommand, DataReport};
+use crate::sa::path::Path;
+use crate::time::Instant;
+use crate::tunnel::attempts::{Attempts, Next};
+use crate::tunnel::progress::Progress;
+use crate::tunnel::reconnect::{Backoff, jittered};
+use crate::tunnel::settings::{EarlierAddresses, Host, TunnelSettings};
+
+/// One thing to do. Actions are carried out in order; `Data` is acknowledged before the next one.
+#[derive(Debug)]
+pub enum TunnelAction {
+    /// Look the name up and answer with `handle_resolved`.
+    Resolve {
+        /// The gateway's name.
+        name: String,
+    },
+    /// Open a fresh socket that can reach this address and answer with `handle_bound`.
+    Bind {
+        /// The gateway's address.
+        remote: IpAddr,
+        /// Its port of the first message.
+        port: u16,
+    },
+    /// Send an IKE message.
+    Transmit(Transmit),
+    /// Tell the packet path.
+    Data(DataCommand),
+    /// Set addresses and routes for this child and answer with `handle_configured`. What an earlier child had and this one has not goes.
+    Configure(Box<ChildUp>),
+    /// Tell whoever watches.
+    Progress(Progress),
+    /// The tunnel is closed: undo everything and end.
+    Closed {
+        /// Whether the gateway confirmed.
+        confirmed: bool,
+    },
+}
+
+/// How a tunnel stands, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TunnelStatus {
+    /// State by name.
+    pub state: &'static str,
+    /// The session, while there is one.
+    pub session: Option<SessionStatus>,
+    /// The child, while there is one.
+    pub child: Option<ChildUp>,
+}
+
+/// One configured gateway and the session with it.
+#[derive(Debug)]
+pub struct Tunnel {
+    settings: Arc<TunnelSettings>,
+    random: Box<dyn Random>,
+    fork: fn(&mut dyn Random) -> Box<dyn Random>,
+    state: State,
+    attempts: Attempts,
+    backoff: Backoff,
+    earlier: EarlierAddresses,
+    actions: VecDeque<TunnelAction>,
+}
+
+#[derive(Debug)]
+enum State {
+    Resolving(Host),
+    Binding(Host, IpAddr),
+    Connected(Box<Connected>),
+    Waiting(Instant),
+    Closed,
+}
+
+#[derive(Debug)]
+struct Connected {
+    session: Session,
+    remote: IpAddr,
+    child: Option<ChildUp>,
+    configured: bool,
+    closing: bool,
+}
+
+impl Tunnel {
+    /// A tunnel that starts with the first gateway at once. `fork` makes a generator for a session out of the tunnel's.
+    pub fn new(settings: Arc<TunnelSettings>, random: Box<dyn Random>, fork: fn(&mut dyn Random) -> Box<dyn Random>, now: Instant) -> Self {
+        let attempts = Attempts::new(settings.gateways.clone());
+        let backoff = Backoff::new(settings.reconnect);
+        let mut tunnel = Self {
+            settings,
+            random,
+            fork,
+            state: State::Closed,
+            attempts,
+            backoff,
+            earlier: EarlierAddresses::default(),
+            actions: VecDeque::new(),
+        };
+        tunnel.try_next(now, false);
+        tunnel
+    }
+
+    /// The resolver's answer.
+    pub fn handle_resolved(&mut self, now: Instant, answer: Result<Vec<IpAddr>, String>) {
+        let State::Resolving(host) = &self.state else { return };
+        let gateway = host.to_string();
+        match answer {
+            Ok(addresses) if !addresses.is_empty() => {
+                self.progress(Progress::Resolved { gateway, addresses: addresses.clone() });
+                self.attempts.resolved(addresses);
+            }
+            Ok(_) => self.progress(Progress::NotResolved { gateway, reason: "the name has no address".into() }),
+            Err(reason) => self.progress(Progress::NotResolved { gateway, reason }),
+        }
+        self.try_next(now, false);
+    }
+
+    /// The socket's own address, or why there is none.
+    pub fn handle_bound(&mut self, now: Instant, answer: Result<SocketAddr, String>) {
+        let State::Binding(host, remote) = &self.state else { return };
+        let (host, remote) = (host.clone(), *remote);
+        match answer {
+            Ok(local) => self.connect(now, &host, self.settings.first_path(local, remote)),
+            Err(reason) => {
+                self.progress(Progress::NoPath { remote, reason });
+                self.try_next(now, false);
+            }
+        }
+    }
+
+    /// An IKE message, without marker.
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, message: &[u8]) {
+        self.with_session(now, |session| session.handle_datagram(now, path, message));
+    }
+
+    /// News from the packet path.
+    pub fn handle_report(&mut self, now: Instant, report: DataReport) {
+        self.with_session(now, |session| session.handle_report(now, report));
+    }
+
+    /// Addresses and routes are set, or why not.
+    pub fn handle_configured(&mut self, now: Instant, answer: Result<Progress, String>) {
+        let State::Connected(connected) = &mut self.state else { return };
+        if connected.closing {
+            return;
+        }
+        match answer {
+            Ok(routes) => {
+                connected.configured = true;
+                self.backoff.reset();
+                self.attempts.succeeded();
+                self.progress(routes);
+                self.progress(Progress::Up);
+            }
+            Err(reason) => {
+                self.progress(Progress::HostFailed { reason });
+                self.with_session(now, |session| session.handle_command(now, Command::Close));
+            }
+        }
+    }
+
+    /// Closes: DELETE for a live session, then `Closed`.
+    pub fn close(&mut self, now: Instant) {
+        if let State::Connected(connected) = &mut self.state {
+            connected.closing = true;
+            self.with_session(now, |session| session.handle_command(now, Command::Close));
+        } else if !matches!(self.state, State::Closed) {
+            self.state = State::Closed;
+            self.actions.push_back(TunnelAction::Closed { confirmed: true });
+        }
+    }
+
+    /// To be called when `poll_timeout` has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &self.state {
+            State::Waiting(until) if *until <= now => self.try_next(now, false),
+            State::Connected(_) => self.with_session(now, |session| session.handle_timeout(now)),
+            State::Waiting(_) | State::Resolving(_) | State::Binding(..) | State::Closed => {}
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<TunnelAction> {
+        self.actions.pop_front()
+    }
+
+    /// When `handle_timeout` wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Waiting(until) => Some(*until),
+            State::Connected(connected) => connected.session.poll_timeout().map(|deadline| deadline.at),
+            State::Resolving(_) | State::Binding(..) | State::Closed => None,
+        }
+    }
+
+    /// How it stands.
+    pub fn status(&self) -> TunnelStatus {
+        let (state, connected) = match &self.state {
+            State::Resolving(_) => ("resolving", None),
+            State::Binding(..) => ("binding", None),
+            State::Connected(connected) if connected.configured => ("up", Some(connected)),
+            State::Connected(connected) => ("connecting", Some(connected)),
+            State::Waiting(_) => ("waiting", None),
+            State::Closed => ("closed", None),
+        };
+        TunnelStatus {
+            state,
+            session: connected.map(|connected| connected.session.status()),
+            child: connected.and_then(|connected| connected.child.clone()),
+        }
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        self.actions.push_back(TunnelAction::Progress(progress));
+    }
+
+    fn try_next(&mut self, now: Instant, refused: bool) {
+        self.state = match self.attempts.next() {
+            Next::Resolve(name) => {
+                self.actions.push_back(TunnelAction::Resolve { name: name.clone() });
+                State::Resolving(Host::Name(name))
+            }
+            Next::Connect { host, remote } => {
+                if matches!(host, Host::Address(_)) {
+                    self.progress(Progress::Resolved { gateway: host.to_string(), addresses: vec![remote] });
+                }
+                self.actions.push_back(TunnelAction::Bind { remote, port: self.settings.first_port });
+                State::Binding(host, remote)
+            }
+            Next::Exhausted => {
+                let wait = self.backoff.next(refused, &mut *self.random);
+                self.wait(now, wait)
+            }
+        };
+    }
+
+    fn wait(&mut self, now: Instant, wait: Duration) -> State {
+        self.progress(Progress::Waiting { wait });
+        State::Waiting(now.after(wait))
+    }
+
+    fn connect(&mut self, now: Instant, host: &Host, path: Path) {
+        self.progress(Progress::Connecting { remote: path.remote });
+        let profile = self.settings.profile(host, path, self.earlier);
+        let session = Session::initiate(profile, path, (self.fork)(&mut *self.random), now);
+        let remote = path.remote.ip();
+        self.state =
+            State::Connected(Box::new(Connected { session, remote, child: None, configured: false, closing: false }));
+        self.with_session(now, |_| {});
+    }
+
+    /// Lets the session do something, then takes over all it wants done.
+    fn with_session(&mut self, now: Instant, act: impl FnOnce(&mut Session)) {
+        let State::Connected(connected) = &mut self.state else { return };
+        act(&mut connected.session);
+        while let State::Connected(connected) = &mut self.state {
+            let Some(action) = connected.session.poll_action() else { return };
+            match action {
+                Action::Transmit(transmit) => self.actions.push_back(TunnelAction::Transmit(transmit)),
+                Action::Data(command) => self.actions.push_back(TunnelAction::Data(command)),
+                Action::Event(event) => self.handle_event(now, event),
+            }
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: Event) {
+        let progress = match event {
+            Event::SaInitDone { suite, local_nat, remote_nat } => Progress::SaInitDone { suite, local_nat, remote_nat },
+            Event::Authenticated { identity } => Progress::Authenticated { identity },
+            Event::Repeating { exchange, repetition } => Progress::Repeating { exchange, repetition },
+            Event::Dropped(reason) => Progress::Dropped(reason),
+            Event::Notice(text) => Progress::Notice(text),
+            Event::ChildUp(child) => return self.handle_child(*child),
+            Event::Ended(failure) => return self.handle_end(now, failure),
+        };
+        self.progress(progress);
+    }
+
+    fn handle_child(&mut self, child: ChildUp) {
+        let State::Connected(connected) = &mut self.state else { return };
+        connected.child = Some(child.clone());
+        self.earlier.remember(&child.configuration.addresses);
+        self.progress(Progress::ChildUp { suite: child.suite, remote: child.remote.clone() });
+        let configuration = &child.configuration;
+        self.progress(Progress::Addresses {
+            addresses: configuration.addresses.clone(),
+            dns: configuration.dns.clone(),
+        });
+        self.actions.push_back(TunnelAction::Configure(Box::new(child)));
+    }
+
+    fn handle_end(&mut self, now: Instant, failure: Failure) {
+        let State::Connected(connected) = &self.state else { return };
+        let (remote, was_up, closing) = (connected.remote, connected.configured, connected.closing);
+        if closing {
+            let confirmed = matches!(failure, Failure::ClosedByUs { confirmed: true });
+            self.state = State::Closed;
+            self.actions.push_back(TunnelAction::Closed { confirmed });
+            return;
+        }
+        let refused = failure.is_refusal();
+        self.progress(Progress::Down { remote, failure, was_up });
+        if was_up {
+            // What worked a moment ago is tried again soon, but not by all replicas in the same instant.
+            self.attempts.start_over();
+            let wait = jittered(self.settings.reconnect.first, &mut *self.random);
+            self.state = self.wait(now, wait);
+        } else {
+            self.try_next(now, refused);
+        }
+    }
+}

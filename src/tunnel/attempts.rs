@@ -1,0 +1,120 @@
+//! Which address is tried next: every address of every configured gateway in order, then a rest, then from the start.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use crate::tunnel::settings::Host;
+
+/// Addresses of one name that are tried in a round; a resolver's longer answer is cut.
+const MAX_ADDRESSES: usize = 8;
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Look this name up.
+    Resolve(String),
+    /// Try this address.
+    Connect { host: Host, remote: IpAddr },
+    /// Everything was tried: rest. The round starts anew after that.
+    Exhausted,
+}
+
+/// A round over the configured gateways.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    gateways: Vec<Host>,
+    position: usize,
+    addresses: Option<(Host, VecDeque<IpAddr>)>,
+}
+
+impl Attempts {
+    pub(super) const fn new(gateways: Vec<Host>) -> Self {
+        Self { gateways, position: 0, addresses: None }
+    }
+
+    /// The next round starts with the first gateway.
+    pub(super) fn start_over(&mut self) {
+        self.position = 0;
+        self.addresses = None;
+    }
+
+    /// The tunnel is up: when it ends, the first gateway is preferred again.
+    pub(super) fn succeeded(&mut self) {
+        self.start_over();
+    }
+
+    /// What the name given by the last `Next::Resolve` stands for.
+    pub(super) fn resolved(&mut self, addresses: Vec<IpAddr>) {
+        let name = self.position.checked_sub(1).and_then(|last| self.gateways.get(last)).cloned();
+        self.addresses = name.map(|host| (host, addresses.into_iter().take(MAX_ADDRESSES).collect()));
+    }
+
+    pub(super) fn next(&mut self) -> Next {
+        if let Some((host, addresses)) = &mut self.addresses {
+            if let Some(remote) = addresses.pop_front() {
+                return Next::Connect { host: host.clone(), remote };
+            }
+            self.addresses = None;
+        }
+        let gateway = self.gateways.get(self.position).cloned();
+        self.position = self.position.saturating_add(1);
+        match gateway {
+            Some(Host::Address(remote)) => Next::Connect { host: Host::Address(remote), remote },
+            Some(Host::Name(name)) => Next::Resolve(name),
+            None => {
+                self.position = 0;
+                Next::Exhausted
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn every_address_of_every_gateway_is_tried_in_order_and_then_again() {
+        let mut attempts =
+            Attempts::new(vec![Host::Address(address(1)), Host::Name("vpn.example".into()), Host::Address(address(9))]);
+        for _ in 0..2 {
+            assert_eq!(attempts.next(), Next::Connect { host: Host::Address(address(1)), remote: address(1) });
+            assert_eq!(attempts.next(), Next::Resolve("vpn.example".into()));
+            attempts.resolved(vec![address(2), address(3)]);
+            let host = Host::Name("vpn.example".into());
+            assert_eq!(attempts.next(), Next::Connect { host: host.clone(), remote: address(2) });
+            assert_eq!(attempts.next(), Next::Connect { host, remote: address(3) });
+            assert_eq!(attempts.next(), Next::Connect { host: Host::Address(address(9)), remote: address(9) });
+            assert_eq!(attempts.next(), Next::Exhausted);
+        }
+    }
+
+    #[test]
+    fn a_name_that_gives_nothing_is_passed_over() {
+        let mut attempts = Attempts::new(vec![Host::Name("a.example".into()), Host::Address(address(9))]);
+        assert_eq!(attempts.next(), Next::Resolve("a.example".into()));
+        assert!(matches!(attempts.next(), Next::Connect { .. }));
+    }
+
+    #[test]
+    fn a_resolver_cannot_make_a_round_endless() {
+        let mut attempts = Attempts::new(vec![Host::Name("a.example".into())]);
+        assert!(matches!(attempts.next(), Next::Resolve(_)));
+        attempts.resolved((0..200).map(address).collect());
+        let tried = std::iter::from_fn(|| matches!(attempts.next(), Next::Connect { .. }).then_some(())).count();
+        assert_eq!(tried, MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn after_success_the_first_gateway_comes_first() {
+        let mut attempts = Attempts::new(vec![Host::Address(address(1)), Host::Address(address(2))]);
+        attempts.next();
+        attempts.next();
+        attempts.succeeded();
+        assert_eq!(attempts.next(), Next::Connect { host: Host::Address(address(1)), remote: address(1) });
+    }
+}
