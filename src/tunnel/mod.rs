@@ -65,7 +65,6 @@ pub struct TunnelStatus {
 }
 
 /// One configured gateway and the session with it.
-#[derive(Debug)]
 pub struct Tunnel {
     settings: Arc<TunnelSettings>,
     random: Box<dyn Random>,
@@ -77,7 +76,6 @@ pub struct Tunnel {
     actions: VecDeque<TunnelAction>,
 }
 
-#[derive(Debug)]
 enum State {
     Resolving(Host),
     Binding(Host, IpAddr),
@@ -86,7 +84,6 @@ enum State {
     Closed,
 }
 
-#[derive(Debug)]
 struct Connected {
     session: Session,
     remote: IpAddr,
