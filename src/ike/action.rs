@@ -294,6 +294,7 @@ impl Failure {
             | Self::PeerViolation { .. } => true,
             Self::NoAnswer { .. }
             | Self::ClosedByPeer
+            | Self::Unsendable { .. }
             | Self::PeerDead { .. }
             | Self::LifetimeEnded
             | Self::ClosedByUs { .. } => false,

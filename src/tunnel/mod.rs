@@ -94,7 +94,12 @@ struct Connected {
 
 impl Tunnel {
     /// A tunnel that starts with the first gateway at once. `fork` makes a generator for a session out of the tunnel's.
-    pub fn new(settings: Arc<TunnelSettings>, random: Box<dyn Random>, fork: fn(&mut dyn Random) -> Box<dyn Random>, now: Instant) -> Self {
+    pub fn new(
+        settings: Arc<TunnelSettings>,
+        random: Box<dyn Random>,
+        fork: fn(&mut dyn Random) -> Box<dyn Random>,
+        now: Instant,
+    ) -> Self {
         let attempts = Attempts::new(settings.gateways.clone());
         let backoff = Backoff::new(settings.reconnect);
         let mut tunnel = Self {
