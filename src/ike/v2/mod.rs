@@ -14,6 +14,8 @@ pub mod message;
 mod protect;
 mod refuse;
 mod sa_init;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::collections::VecDeque;
