@@ -235,10 +235,6 @@ impl Batch {
         self.truncated
     }
 
-    pub(in crate::esp) fn packets(&self) -> slice::Iter<'_, Packet> {
-        self.packets.iter()
-    }
-
     pub(in crate::esp) fn packets_mut(&mut self) -> slice::IterMut<'_, Packet> {
         self.packets.iter_mut()
     }
@@ -305,5 +301,94 @@ impl<'a> Iterator for Windows<'a> {
         self.memory = rest;
         self.base = packet.home.end;
         Some((packet, window))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sa::path::Framing;
+
+    fn arrival() -> Arrival {
+        let path = Path {
+            local: "192.0.2.1:4500".parse().unwrap(),
+            remote: "198.51.100.1:4500".parse().unwrap(),
+            framing: Framing::Marked,
+        };
+        Arrival { path, tos: 2 }
+    }
+
+    fn contents(batch: &mut Batch) -> Vec<Vec<u8>> {
+        batch.windows().map(|(packet, window)| window[packet.data.clone()].to_vec()).collect()
+    }
+
+    #[test]
+    fn packets_come_back_in_order_until_the_batch_is_full() {
+        let mut batch = Batch::new(3, 10);
+        for packet in [&[1u8, 2][..], &[], &[3; 10]] {
+            assert!(!batch.is_full());
+            assert!(batch.push_inner(packet));
+        }
+        assert!(batch.is_full());
+        assert!(!batch.push_inner(&[4]));
+        assert!(batch.vacant().is_none());
+        batch.fill_inner(1);
+        assert_eq!(contents(&mut batch), [vec![1, 2], vec![], vec![3; 10]]);
+        batch.clear();
+        assert!(batch.is_empty() && !batch.is_full());
+    }
+
+    #[test]
+    fn what_is_longer_than_the_room_does_not_fit() {
+        let mut batch = Batch::new(2, 10);
+        assert!(!batch.push_datagram(&[0; 11], arrival()));
+        assert_eq!(batch.vacant().unwrap().len(), 10);
+        batch.fill_inner(999);
+        assert_eq!(contents(&mut batch), [vec![0; 10]]);
+    }
+
+    #[test]
+    fn all_vacant_slots_are_those_that_filling_takes() {
+        let mut batch = Batch::new(4, 8);
+        batch.push_inner(&[9]);
+        for (value, slot) in (0..).zip(batch.all_vacant()) {
+            slot.fill(value);
+        }
+        batch.fill_inner(8);
+        batch.fill_inner(1);
+        batch.fill_inner(2);
+        assert_eq!(contents(&mut batch), [vec![9], vec![0; 8], vec![1], vec![2, 2]]);
+        assert_eq!(batch.all_vacant().count(), 0);
+    }
+
+    #[test]
+    fn e_16_trains_fall_into_segments_and_a_short_last_one() {
+        for (len, segment, expected) in [
+            (6, 2, vec![2, 2, 2]),
+            (7, 3, vec![3, 3, 1]),
+            (7, 7, vec![7]),
+            (7, 8, vec![7]),
+            (7, 0, vec![7]),
+            (0, 0, vec![0]),
+            (0, 5, vec![0]),
+            (99, 4, vec![4, 4, 2]),
+        ] {
+            let mut batch = Batch::new(2, 10);
+            batch.vacant().unwrap().copy_from_slice(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+            batch.fill_train(len, segment, arrival());
+            batch.push_datagram(&[42], arrival());
+            let found = contents(&mut batch);
+            let lengths: Vec<_> = found[..found.len() - 1].iter().map(Vec::len).collect();
+            assert_eq!(lengths, expected, "{len} in {segment}");
+            assert_eq!(found.concat().len(), len.min(10) + 1);
+            assert_eq!(found.last().unwrap(), &[42]);
+        }
+    }
+
+    #[test]
+    fn e_16_a_train_is_cut_after_the_most_segments_there_can_be() {
+        let mut batch = Batch::new(2, 1000);
+        batch.fill_train(1000, 1, arrival());
+        assert_eq!((batch.len(), batch.truncated_trains()), (MAX_SEGMENTS, 1));
     }
 }

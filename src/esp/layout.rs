@@ -144,7 +144,7 @@ fn fill(octets: &mut [u8; 12], parts: [[u8; 4]; 3]) {
 
 /// The same memory for texts of another borrow, so that a list of them is allocated once.
 pub(in crate::esp) fn recycle<'a>(texts: Vec<Text<'_>>) -> Vec<Text<'a>> {
-    texts.into_iter().filter_map(|_| None).collect()
+    texts.into_iter().map_while(|_| None).collect()
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Usage {
     fn is_running_out(&self, now: Instant) -> bool {
         self.octets >= three_quarters(self.max_octets)
             || self.packets >= three_quarters(self.max_packets)
-            || self.time.is_some_and(|time| now.since(self.started) >= time.saturating_sub(time / 4))
+            || self.time.is_some_and(|time| now.since(self.started).saturating_mul(4) >= time.saturating_mul(3))
     }
 }
 
