@@ -182,7 +182,7 @@ impl AwaitAuth {
             child: Some(record),
             established_at: ctx.now,
         };
-        State::Established(Established::new(parts, ctx))
+        State::Established(Established::new(parts, &notifies, ctx))
     }
 
     pub(super) fn handle_timeout(mut self, ctx: &mut Context<'_>) -> State {

@@ -2,6 +2,7 @@
 //! It makes no SA; a peer that wants one made or replaced is refused, and the session ends when a lifetime does.
 
 mod admit;
+mod answer;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -11,15 +12,12 @@ use crate::ike::liveness::Liveness;
 use crate::ike::profile::RetransmissionPolicy;
 use crate::ike::retransmit::{Retransmission, Verdict};
 use crate::ike::timer::{earliest, percent_of, random_part};
-use crate::ike::v2::delete::{Closed, closed_by};
 use crate::ike::v2::exchange::{OurRequests, Request, seal_datagrams};
 use crate::ike::v2::fragment::{Fragment, FragmentFault, Progress, Sizes};
-use crate::ike::v2::message::create_child::CreateChildRequest;
 use crate::ike::v2::message::notify::{Notify, first_error};
 use crate::ike::v2::message::{Delete, Informational, MessageError};
 use crate::ike::v2::protect::{Opened, SealError};
-use crate::ike::v2::refuse::{Standing, refusal};
-use crate::ike::v2::window::{PeerRequests, Place};
+use crate::ike::v2::window::PeerRequests;
 use crate::ike::v2::{ChildRecord, Context, EstablishedParts, State};
 use crate::ike::wire::chain::parse_inner;
 use crate::ike::wire::header::{Flags, Header};
@@ -67,21 +65,9 @@ struct Closing {
 /// Whether the session goes on, or why not.
 type Flow = ControlFlow<Failure>;
 
-/// What a request of the peer leads to, besides its answer.
-struct Handled {
-    answer: Informational,
-    then: Then,
-}
-
-enum Then {
-    Stay,
-    RemoveChild,
-    End(Failure),
-}
-
 impl Established {
-    /// From what IKE_AUTH left behind.
-    pub(super) fn new(parts: EstablishedParts, ctx: &mut Context<'_>) -> Box<Self> {
+    /// From what IKE_AUTH left behind, and the notifies that came with it.
+    pub(super) fn new(parts: EstablishedParts, notifies: &[Notify], ctx: &mut Context<'_>) -> Box<Self> {
         let profile = ctx.profile;
         let ike_end = profile.ike_lifetime.time.map(|time| (parts.established_at, time));
         let child_end =
@@ -97,6 +83,7 @@ impl Established {
             parts,
         };
         established.schedule_keepalive(ctx);
+        notifies.iter().for_each(|notify| established.take_note(ctx, notify));
         Box::new(established)
     }
 
@@ -121,6 +108,10 @@ impl Established {
     /// The clock moved.
     pub(super) fn handle_timeout(mut self: Box<Self>, ctx: &mut Context<'_>) -> State {
         let mut flow = Flow::Continue(());
+        // RFC 7296 §2.8: after a clock that jumped, not one packet comes before the end of a lifetime that is over.
+        if self.closing.is_none() && self.ends_at.is_some_and(|end| end <= ctx.now) {
+            flow = self.fire(ctx, Timer::Lifetime);
+        }
         while let (Flow::Continue(()), Some(deadline)) = (&flow, self.poll_timeout()) {
             if deadline.at > ctx.now {
                 break;
@@ -204,108 +195,6 @@ impl Established {
         }
     }
 
-    fn receive_request(&mut self, ctx: &mut Context<'_>, path: Path, datagram: &[u8], opened: Opened) -> Flow {
-        let exchange = opened.header.exchange;
-        if self.peers.place(opened.header.message_id) != Place::Due {
-            // RFC 7383 §2.6.1: the answer is given again for the first fragment, also if the peer cut the request anew.
-            match opened.fragment {
-                Some(fragment) if fragment.number == 1 => self.repeat_reply(ctx, path),
-                _ => ctx.dropped(DropReason::Fragment),
-            }
-            return Flow::Continue(());
-        }
-        let message_id = opened.header.message_id;
-        let inserted = |fragment| self.peers.insert(ctx.now, fragment, datagram);
-        let (first, inner) = match put_together(opened, inserted) {
-            Ok(Some(whole)) => whole,
-            Ok(None) => return Flow::Continue(()),
-            Err(reason) => {
-                ctx.dropped(reason);
-                return Flow::Continue(());
-            }
-        };
-        self.liveness.heard(ctx.now);
-        let Handled { answer, then } = self.handle_request(ctx, exchange, first, &inner);
-        let Ok(reply) = self.seal(ctx, message_id, exchange, Direction::Response, &answer) else {
-            return Flow::Break(Failure::LifetimeEnded);
-        };
-        // RFC 7296 §2.11: an answer goes to where its request came from.
-        reply.iter().for_each(|message| ctx.transmit(path, message.clone()));
-        self.peers.answer(datagram, reply);
-        match then {
-            Then::Stay if self.peers.are_used_up() => self.close(ctx, Failure::LifetimeEnded),
-            Then::Stay => Flow::Continue(()),
-            // An IKE SA without a child carries nothing: it is closed, so that a whole new one is made.
-            Then::RemoveChild => self.close(ctx, Failure::ClosedByPeer),
-            Then::End(failure) => Flow::Break(failure),
-        }
-    }
-
-    fn handle_request(
-        &mut self,
-        ctx: &mut Context<'_>,
-        exchange: ExchangeType,
-        first: PayloadType,
-        inner: &[u8],
-    ) -> Handled {
-        let handled = parse_inner(first, inner).map_err(MessageError::from).and_then(|raw| match exchange {
-            ExchangeType::INFORMATIONAL => {
-                Informational::parse(&raw).map(|asked| self.handle_informational(ctx, &asked))
-            }
-            ExchangeType::CREATE_CHILD_SA => CreateChildRequest::parse(&raw).map(|asked| {
-                let standing = if self.closing.is_some() { Standing::Closing } else { Standing::Open };
-                let notify = refusal(&asked, self.parts.child.as_ref(), standing);
-                ctx.event(Event::Notice(format!("the gateway's CREATE_CHILD_SA request was answered {}", notify.kind)));
-                Handled { answer: saying(notify), then: Then::Stay }
-            }),
-            _ => Ok(Handled {
-                answer: saying(Notify::new(NotifyType::INVALID_SYNTAX)),
-                then: Then::End(self.violation("sent a request of an exchange that has no place here")),
-            }),
-        });
-        handled.unwrap_or_else(|error| {
-            let notify = error.answer();
-            // RFC 7296 §2.21.3: INVALID_SYNTAX ends the IKE SA on both sides without a Delete payload.
-            let then = if notify.kind == NotifyType::INVALID_SYNTAX {
-                Then::End(self.violation("sent a malformed request"))
-            } else {
-                Then::Stay
-            };
-            Handled { answer: saying(notify), then }
-        })
-    }
-
-    fn handle_informational(&mut self, ctx: &mut Context<'_>, asked: &Informational) -> Handled {
-        for notify in &asked.notifies {
-            self.take_note(ctx, notify);
-        }
-        match closed_by(&asked.deletes, self.parts.child.as_ref()) {
-            Closed::Nothing => Handled { answer: Informational::default(), then: Then::Stay },
-            Closed::Child(delete) => Handled {
-                answer: Informational { deletes: vec![delete], ..Informational::default() },
-                then: Then::RemoveChild,
-            },
-            // RFC 7296 §2.25.2: when both sides close at once, the peer's request confirms ours.
-            Closed::IkeSa => {
-                let failure = self.closing.take().map_or(Failure::ClosedByPeer, |closing| confirmed(closing.failure));
-                Handled { answer: Informational::default(), then: Then::End(failure) }
-            }
-        }
-    }
-
-    /// RFC 7296 §3.10.1: what is unknown, and errors in a request, are ignored. Nothing of MOBIKE was negotiated, so its notifies mean nothing.
-    fn take_note(&mut self, ctx: &mut Context<'_>, notify: &Notify) {
-        if notify.kind.is_error() {
-            ctx.event(Event::Notice(format!("the gateway reports {}", notify.kind)));
-        }
-        if let (NotifyType::AUTH_LIFETIME, Ok(seconds)) = (notify.kind, <[u8; 4]>::try_from(notify.data.as_slice())) {
-            // RFC 4478 §3: we must authenticate again before; a new IKE SA does that.
-            let time = Duration::from_secs(u32::from_be_bytes(seconds).into());
-            let end = end_of(ctx.now, time, ctx);
-            self.ends_at = Some(self.ends_at.map_or(end, |earlier| earlier.min(end)));
-        }
-    }
-
     fn receive_response(&mut self, ctx: &mut Context<'_>, opened: Opened) -> Flow {
         let (first, inner) = match put_together(opened, |fragment| self.ours.insert(fragment)) {
             Ok(Some(whole)) => whole,
@@ -342,10 +231,6 @@ impl Established {
     fn receive_hint(&mut self, ctx: &mut Context<'_>) -> Flow {
         ctx.dropped(DropReason::Unauthenticated);
         if self.closing.is_none() && self.liveness.take_hint(ctx.now) { self.probe(ctx) } else { Flow::Continue(()) }
-    }
-
-    fn repeat_reply(&self, ctx: &mut Context<'_>, path: Path) {
-        self.peers.reply().iter().for_each(|message| ctx.transmit(path, message.clone()));
     }
 
     fn fire(&mut self, ctx: &mut Context<'_>, timer: Timer) -> Flow {
@@ -467,23 +352,12 @@ impl Established {
         let every = ctx.profile.keepalive;
         self.keepalive_at = if every.is_zero() { None } else { Some(ctx.now.after(every)) };
     }
-
-    fn violation(&self, what: &'static str) -> Failure {
-        match &self.closing {
-            Some(closing) => closing.failure.clone(),
-            None => Failure::PeerViolation { what },
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Direction {
     Request,
     Response,
-}
-
-fn saying(notify: Notify) -> Informational {
-    Informational { notifies: vec![notify], ..Informational::default() }
 }
 
 fn confirmed(failure: Failure) -> Failure {
