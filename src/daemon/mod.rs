@@ -1,3 +1,4 @@
 //! The process around it all: threads, the data plane's two and the control thread; privileges. The only place with tasks.
 
+pub mod data_thread;
 pub mod privilege;

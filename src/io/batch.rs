@@ -1,1 +1,141 @@
-//! Batches
+//! Moves packets between the kernel and a batch: what one reading gave, and what is ready to leave.
+//!
+//! It knows which datagrams are let in at all, by the sender's address. What is in them is `esp`'s matter.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::esp::batch::{self, Batch};
+use crate::io::tun::{self, Tun};
+use crate::io::udp::{Arrival, BATCH, Departure, UdpSocket, UdpSockets};
+use crate::sa::path::{Framing, Path};
+
+/// Fills a batch with the packets that wait at the device, without waiting for more. A batch that is not full afterwards left none behind.
+///
+/// # Errors
+/// The device is of no use any more.
+pub fn read_inner(tun: &Tun, batch: &mut Batch) -> io::Result<()> {
+    while let Some(vacant) = batch.vacant() {
+        match tun.read(vacant) {
+            Ok(len) => batch.fill_inner(len),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Writes a batch's inner packets to the device, in order, and says how many it refused.
+///
+/// # Errors
+/// The device is of no use any more. What it says of single packets (it is down, say) is not an error.
+pub fn write_inner(tun: &Tun, batch: &Batch) -> io::Result<u64> {
+    let mut refused = 0_u64;
+    for packet in batch.inner() {
+        match tun.write(packet) {
+            Ok(()) => {}
+            Err(error) if tun::is_gone(&error) => return Err(error),
+            Err(_) => refused = refused.saturating_add(1),
+        }
+    }
+    Ok(refused)
+}
+
+/// A gateway that datagrams are accepted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Its outer address, as we see it. Its port may change: a NAT may stand before it.
+    pub remote: IpAddr,
+    /// Our address and port towards it.
+    pub local: SocketAddr,
+    /// Its port from which IKE messages come without the non-ESP marker: 500 as a rule.
+    pub bare_port: Option<u16>,
+}
+
+impl Gateway {
+    fn path_from(&self, from: SocketAddr) -> Option<Path> {
+        let framing = if self.bare_port == Some(from.port()) { Framing::Bare } else { Framing::Marked };
+        (self.remote == from.ip()).then_some(Path { local: self.local, remote: from, framing })
+    }
+}
+
+/// What a receiving call brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Datagrams that were taken from the socket, wanted or not.
+    pub datagrams: usize,
+    /// Those that came from elsewhere than a gateway.
+    pub foreign: u64,
+    /// Those that were longer than any datagram may be here.
+    pub truncated: u64,
+}
+
+/// Fills a batch with the datagrams that wait at the socket and come from one of `gateways`, without waiting for more.
+///
+/// # Errors
+/// The socket is of no use any more.
+pub fn receive_datagrams(socket: &UdpSocket, gateways: &[Gateway], batch: &mut Batch) -> io::Result<Received> {
+    let mut vacant = batch.all_vacant();
+    let mut count = 0_usize;
+    let mut arrivals: [Arrival<'_>; BATCH] = std::array::from_fn(|_| {
+        Arrival::new(vacant.next().map_or(&mut [][..], |memory| {
+            count = count.saturating_add(1);
+            memory
+        }))
+    });
+    let datagrams = socket.receive(arrivals.get_mut(..count).unwrap_or_default())?;
+    let facts = arrivals.map(|arrival| (arrival.from, arrival.len, arrival.tos, arrival.truncated));
+    drop(vacant);
+
+    let mut received = Received { datagrams, ..Received::default() };
+    for (from, len, tos, truncated) in facts.into_iter().take(datagrams) {
+        let path = from.and_then(|from| gateways.iter().find_map(|gateway| gateway.path_from(from)));
+        match path {
+            None => {
+                received.foreign = received.foreign.saturating_add(1);
+                batch.skip();
+            }
+            Some(_) if truncated => {
+                received.truncated = received.truncated.saturating_add(1);
+                batch.skip();
+            }
+            Some(path) => batch.fill_datagram(len, batch::Arrival { path, tos }),
+        }
+    }
+    Ok(received)
+}
+
+/// What became of a batch's sealed datagrams.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Datagrams that did not leave.
+    pub unsent: u64,
+    /// The destination of one that was too long for its path (EMSGSIZE).
+    pub too_long_towards: Option<IpAddr>,
+}
+
+/// Sends a batch's sealed datagrams, in order.
+pub fn send_sealed(sockets: &UdpSockets, batch: &Batch) -> Sent {
+    let mut outcome = Sent::default();
+    let mut run = Vec::with_capacity(BATCH);
+    let mut datagrams = batch.sealed().peekable();
+    while let Some(datagram) = datagrams.next() {
+        let to = datagram.path.remote;
+        run.push(Departure { head: &[], body: datagram.datagram, to, tos: datagram.tos });
+        let goes_on = datagrams.peek().is_some_and(|next| next.path.remote.is_ipv4() == to.is_ipv4());
+        if run.len() < BATCH && goes_on {
+            continue;
+        }
+        let wanted = run.len();
+        let (sent, result) =
+            sockets.towards(to.ip()).map_or((0, Ok(())), |socket| socket.send_all(&run));
+        if result.is_err_and(|error| error.raw_os_error() == Some(libc::EMSGSIZE)) {
+            outcome.too_long_towards = Some(to.ip());
+        }
+        let unsent = u64::try_from(wanted.saturating_sub(sent)).unwrap_or(u64::MAX);
+        outcome.unsent = outcome.unsent.saturating_add(unsent);
+        run.clear();
+    }
+    outcome
+}

@@ -224,6 +224,39 @@ impl AsFd for UdpSocket {
 
 pub use sys::{Arrival, BATCH, Departure};
 
+/// The sockets of both families, as far as there are any. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct UdpSockets {
+    /// For gateways with an IPv4 address.
+    pub ipv4: Option<UdpSocket>,
+    /// For gateways with an IPv6 address.
+    pub ipv6: Option<UdpSocket>,
+}
+
+impl UdpSockets {
+    /// The socket that reaches `remote`.
+    pub const fn towards(&self, remote: IpAddr) -> Option<&UdpSocket> {
+        match remote {
+            IpAddr::V4(_) => self.ipv4.as_ref(),
+            IpAddr::V6(_) => self.ipv6.as_ref(),
+        }
+    }
+
+    /// Sends one IKE message, as [`UdpSocket::send_ike`].
+    ///
+    /// # Errors
+    /// EAFNOSUPPORT when there is no socket of the family.
+    pub fn send_ike(&self, path: &Path, message: &[u8]) -> io::Result<()> {
+        let socket = self.towards(path.remote.ip());
+        socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))?.send_ike(path, message)
+    }
+
+    /// All sockets there are.
+    pub fn iter(&self) -> impl Iterator<Item = &UdpSocket> {
+        self.ipv4.iter().chain(&self.ipv6)
+    }
+}
+
 /// Whether an error is news of the network and not of the socket: the next datagram may well pass.
 pub fn is_about_another(error: &io::Error) -> bool {
     matches!(
@@ -239,6 +272,7 @@ pub fn is_about_another(error: &io::Error) -> bool {
                 | libc::EPROTO
                 | libc::EPERM
                 | libc::ENOBUFS
+                | libc::ENOMEM
         )
     )
 }

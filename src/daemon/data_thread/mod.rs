@@ -1,0 +1,344 @@
+//! The data plane's two threads, and the control thread's handle on them.
+//!
+//! The outbound thread owns the device's reading side and every outbound SA, the inbound thread the sockets' reading side, the device's writing
+//! side and every inbound SA. They share nothing but descriptors. Orders come down bounded channels and are acknowledged; IKE messages and
+//! news go up bounded channels. A thread without work sleeps in poll(2).
+
+mod inbound;
+mod outbound;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as OrderReceiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::crypto::random::Random;
+use crate::esp::dataplane::{Counters, InboundCommand, OutboundCommand, split};
+use crate::esp::outbound_path::OutboundPath;
+use crate::io::batch::Gateway;
+use crate::io::tun::Tun;
+use crate::io::udp::UdpSockets;
+use crate::io::wake::Waker;
+use crate::os::clock::Clock;
+use crate::sa::command::{DataCommand, DataReport};
+use crate::sa::path::Path;
+
+/// IKE messages that wait for the control thread; more are dropped and counted, and IKE repeats them.
+pub const MAX_WAITING_MESSAGES: usize = 64;
+
+/// News that wait for the control thread; further ones wait in the threads.
+pub const MAX_WAITING_NEWS: usize = 256;
+
+/// Orders that wait for a thread. Each is acknowledged before the next is given, so more than a few mean that the thread does not run.
+const MAX_WAITING_ORDERS: usize = 16;
+
+/// Packets that are worked on together, at most.
+const BATCH_SLOTS: usize = 32;
+
+/// Octets of the largest packet and the largest datagram.
+const LARGEST: usize = 65_535;
+
+/// An IKE message from the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IkeDatagram {
+    /// The way it came.
+    pub path: Path,
+    /// The message from the IKE header on, without marker.
+    pub message: Vec<u8>,
+}
+
+/// News of the data plane.
+#[derive(Debug)]
+pub enum DataNews {
+    /// Of the SAs.
+    Report(DataReport),
+    /// A thread ended by itself. The device or a socket is of no use any more: the data plane is to be stopped and made anew.
+    Failed(DataPlaneFailure),
+}
+
+/// Why a thread ended by itself.
+#[derive(Debug)]
+pub struct DataPlaneFailure {
+    /// Which.
+    pub direction: Direction,
+    /// What the kernel said; `None` when the thread panicked.
+    pub error: Option<io::Error>,
+}
+
+/// A direction of traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the device to the gateway.
+    Outbound,
+    /// From the gateway to the device.
+    Inbound,
+}
+
+impl fmt::Display for DataPlaneFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.direction {
+            Direction::Outbound => "packets can no longer be read from the TUN device",
+            Direction::Inbound => "packets can no longer be received from the gateway or written to the TUN device",
+        };
+        match &self.error {
+            Some(error) => write!(f, "{what} ({error}); was the device removed?"),
+            None => write!(f, "{what}: the thread panicked"),
+        }
+    }
+}
+
+/// Why an order was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderError {
+    /// The thread has ended, or does not take orders.
+    Stopped,
+    /// A key does not fit its suite; nothing was changed.
+    BadKey,
+}
+
+impl fmt::Display for OrderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "the data plane has stopped",
+            Self::BadKey => "a key does not fit its suite",
+        })
+    }
+}
+
+impl std::error::Error for OrderError {}
+
+/// What the outbound thread counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutboundCounters {
+    /// Of the SAs.
+    pub path: Counters,
+    /// Sealed datagrams that the network did not take.
+    pub unsent: u64,
+}
+
+/// What the inbound thread counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InboundCounters {
+    /// Of the SAs.
+    pub path: Counters,
+    /// Datagrams from elsewhere than a gateway.
+    pub foreign: u64,
+    /// Datagrams that were longer than any may be.
+    pub truncated: u64,
+    /// IKE messages that the control thread had no room for.
+    pub unheard: u64,
+    /// Inner packets that the device refused.
+    pub undelivered: u64,
+}
+
+type Ack<T> = oneshot::Sender<T>;
+
+#[derive(Debug)]
+enum OutboundOrder {
+    Apply(OutboundCommand, Ack<Result<(), OrderError>>),
+    SetMtu(Option<u16>, Ack<Result<(), OrderError>>),
+    Count(Ack<OutboundCounters>),
+    Stop,
+}
+
+#[derive(Debug)]
+enum InboundOrder {
+    Apply(InboundCommand, Ack<Result<(), OrderError>>),
+    SetMtu(Option<u16>, Ack<Result<(), OrderError>>),
+    Admit(Vec<Gateway>, Ack<Result<(), OrderError>>),
+    Count(Ack<InboundCounters>),
+    Stop,
+}
+
+/// One thread as the control thread sees it.
+#[derive(Debug)]
+struct Worker<O> {
+    orders: SyncSender<O>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<O> Worker<O> {
+    async fn ask<T>(&self, order: impl FnOnce(Ack<T>) -> O) -> Result<T, OrderError> {
+        let (ack, answer) = oneshot::channel();
+        self.orders.try_send(order(ack)).map_err(|_| OrderError::Stopped)?;
+        self.waker.wake();
+        answer.await.map_err(|_| OrderError::Stopped)
+    }
+
+    fn stop(&self, order: O) {
+        // Full or closed: the thread sees the channel's end when the handle goes.
+        match self.orders.try_send(order) {
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.waker.wake(),
+        }
+    }
+}
+
+/// The control thread's handle. Dropped, it stops both threads without waiting for them.
+#[derive(Debug)]
+pub struct DataPlane {
+    outbound: Worker<OutboundOrder>,
+    inbound: Worker<InboundOrder>,
+    sockets: UdpSockets,
+}
+
+/// What comes up from the threads.
+#[derive(Debug)]
+pub struct DataPlaneEvents {
+    /// IKE messages.
+    pub ike: mpsc::Receiver<IkeDatagram>,
+    /// News.
+    pub news: mpsc::Receiver<DataNews>,
+}
+
+impl DataPlane {
+    /// Starts both threads. No SA is installed and no gateway admitted: nothing passes yet.
+    ///
+    /// # Errors
+    /// The host has no thread or descriptor left.
+    pub fn start(tun: Tun, sockets: UdpSockets, clock: Clock, random: &mut dyn Random) -> io::Result<(Self, DataPlaneEvents)> {
+        let tun = Arc::new(tun);
+        let (ike_sender, ike) = mpsc::channel(MAX_WAITING_MESSAGES);
+        let (news_sender, news) = mpsc::channel(MAX_WAITING_NEWS);
+
+        let outbound = start_worker("vpnd-outbound", Direction::Outbound, &news_sender, |desk| {
+            let path = OutboundPath::new(random);
+            outbound::OutboundThread::new(desk, Arc::clone(&tun), sockets.clone(), path, clock).into_work()
+        })?;
+        let inbound = start_worker("vpnd-inbound", Direction::Inbound, &news_sender, |desk| {
+            inbound::InboundThread::new(desk, Arc::clone(&tun), sockets.clone(), ike_sender, clock).into_work()
+        })?;
+        Ok((Self { outbound, inbound, sockets }, DataPlaneEvents { ike, news }))
+    }
+
+    /// Carries out a command; it is in force in both threads when this returns.
+    ///
+    /// # Errors
+    /// [`OrderError`].
+    pub async fn apply(&self, command: DataCommand) -> Result<(), OrderError> {
+        let (outbound, inbound) = split(command);
+        // The inbound half first: what is about to be provoked can then be received.
+        if let Some(command) = inbound {
+            self.inbound.ask(|ack| InboundOrder::Apply(command, ack)).await??;
+        }
+        if let Some(command) = outbound {
+            self.outbound.ask(|ack| OutboundOrder::Apply(command, ack)).await??;
+        }
+        Ok(())
+    }
+
+    /// Accepts datagrams from these gateways only.
+    ///
+    /// # Errors
+    /// [`OrderError::Stopped`].
+    pub async fn admit(&self, gateways: Vec<Gateway>) -> Result<(), OrderError> {
+        self.inbound.ask(|ack| InboundOrder::Admit(gateways, ack)).await?
+    }
+
+    /// Holds TCP handshakes in both directions to this MTU; `None` leaves them alone.
+    ///
+    /// # Errors
+    /// [`OrderError::Stopped`].
+    pub async fn set_mtu(&self, mtu: Option<u16>) -> Result<(), OrderError> {
+        self.inbound.ask(|ack| InboundOrder::SetMtu(mtu, ack)).await??;
+        self.outbound.ask(|ack| OutboundOrder::SetMtu(mtu, ack)).await?
+    }
+
+    /// What both threads counted so far.
+    ///
+    /// # Errors
+    /// [`OrderError::Stopped`].
+    pub async fn counters(&self) -> Result<(OutboundCounters, InboundCounters), OrderError> {
+        Ok((self.outbound.ask(OutboundOrder::Count).await?, self.inbound.ask(InboundOrder::Count).await?))
+    }
+
+    /// The sockets, for sending IKE messages.
+    pub const fn sockets(&self) -> &UdpSockets {
+        &self.sockets
+    }
+
+    /// Stops both threads and waits for their end; at most a few milliseconds. The device and the sockets go with the last that holds them.
+    pub fn stop(mut self) {
+        self.outbound.stop(OutboundOrder::Stop);
+        self.inbound.stop(InboundOrder::Stop);
+        for thread in [self.outbound.thread.take(), self.inbound.thread.take()].into_iter().flatten() {
+            // A panic was told as news.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for DataPlane {
+    fn drop(&mut self) {
+        self.outbound.stop(OutboundOrder::Stop);
+        self.inbound.stop(InboundOrder::Stop);
+    }
+}
+
+/// What a thread has of the control thread.
+#[derive(Debug)]
+struct Desk<O> {
+    orders: OrderReceiver<O>,
+    waker: Waker,
+    news: mpsc::Sender<DataNews>,
+}
+
+impl<O> Desk<O> {
+    /// Hands reports up while there is room; the others stay where they are.
+    fn tell(&self, mut next: impl FnMut() -> Option<DataReport>) {
+        while let Ok(room) = self.news.try_reserve() {
+            let Some(report) = next() else { return };
+            room.send(DataNews::Report(report));
+        }
+    }
+}
+
+fn start_worker<O: Send + 'static, W: FnOnce() -> io::Result<()> + Send + 'static>(
+    name: &str,
+    direction: Direction,
+    news: &mpsc::Sender<DataNews>,
+    work: impl FnOnce(Desk<O>) -> W,
+) -> io::Result<Worker<O>> {
+    let (orders, receiver) = sync_channel(MAX_WAITING_ORDERS);
+    let waker = Waker::new()?;
+    let work = work(Desk { orders: receiver, waker: waker.clone(), news: news.clone() });
+    // The place in the channel is kept from the start: the news of a thread's end is never lost.
+    let place = news.clone().try_reserve_owned().map_err(|_| io::Error::other("no room for news"))?;
+    let mut alarm = Alarm { place: Some(place), direction };
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || match work() {
+        Ok(()) => alarm.place = None,
+        Err(error) => alarm.raise(Some(error)),
+    })?;
+    Ok(Worker { orders, waker, thread: Some(thread) })
+}
+
+/// Tells of a thread's end unless the thread was told to end; a panic too.
+#[derive(Debug)]
+struct Alarm {
+    place: Option<mpsc::OwnedPermit<DataNews>>,
+    direction: Direction,
+}
+
+impl Alarm {
+    fn raise(&mut self, error: Option<io::Error>) {
+        if let Some(place) = self.place.take() {
+            place.send(DataNews::Failed(DataPlaneFailure { direction: self.direction, error }));
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.raise(None);
+    }
+}
+
+/// Whether a thread goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    End,
+}

@@ -1,0 +1,129 @@
+//! The outbound thread: packets of the device become ESP datagrams for the gateway. The only way from the device to the network
+//! is the sealed batch.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::TryRecvError;
+
+use crate::esp::batch::Batch;
+use crate::esp::outbound_path::{Applied, OutboundPath};
+use crate::io::batch::{read_inner, send_sealed};
+use crate::io::tun::Tun;
+use crate::io::udp::{Departure, UdpSockets};
+use crate::io::wake::wait;
+use crate::os::clock::Clock;
+use crate::sa::command::DataReport;
+use crate::sa::path::Path;
+use crate::time::Instant;
+
+use super::{BATCH_SLOTS, Desk, LARGEST, OrderError, OutboundCounters, OutboundOrder, Then};
+
+/// RFC 3948 §2.3.
+const KEEPALIVE: [u8; 1] = [0xff];
+
+/// A path that is too small is looked at again after this long, at most once.
+const PATH_MTU_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+
+pub(super) struct OutboundThread {
+    desk: Desk<OutboundOrder>,
+    tun: Arc<Tun>,
+    sockets: UdpSockets,
+    path: OutboundPath,
+    clock: Clock,
+    batch: Batch,
+    unsent: u64,
+    path_mtu_seen: Option<Instant>,
+}
+
+impl OutboundThread {
+    pub(super) fn new(
+        desk: Desk<OutboundOrder>,
+        tun: Arc<Tun>,
+        sockets: UdpSockets,
+        path: OutboundPath,
+        clock: Clock,
+    ) -> Self {
+        let batch = Batch::new(BATCH_SLOTS, LARGEST);
+        Self { desk, tun, sockets, path, clock, batch, unsent: 0, path_mtu_seen: None }
+    }
+
+    pub(super) fn into_work(self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
+        move || self.run()
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut more = false;
+        loop {
+            if !more && wait(&self.desk.waker, &[self.tun.as_fd()], None)?.woken {
+                self.desk.waker.clear();
+            }
+            if self.take_orders() == Then::End {
+                return Ok(());
+            }
+            self.batch.clear();
+            read_inner(&self.tun, &mut self.batch)?;
+            more = self.batch.is_full();
+            if !self.batch.is_empty() {
+                self.carry();
+            }
+        }
+    }
+
+    fn carry(&mut self) {
+        let now = self.clock.now();
+        self.path.process(now, &mut self.batch);
+        let sent = send_sealed(&self.sockets, &self.batch);
+        self.unsent = self.unsent.saturating_add(sent.unsent);
+        self.desk.tell(|| self.path.poll_report());
+        if let Some(remote) = sent.too_long_towards {
+            self.tell_path_mtu(now, remote);
+        }
+    }
+
+    fn tell_path_mtu(&mut self, now: Instant, remote: std::net::IpAddr) {
+        if self.path_mtu_seen.is_some_and(|seen| now.since(seen) < PATH_MTU_INTERVAL) {
+            return;
+        }
+        let Some(Ok(octets)) = self.sockets.towards(remote).map(|socket| socket.path_mtu(remote)) else { return };
+        self.path_mtu_seen = Some(now);
+        let mut report = Some(DataReport::PathMtu { octets });
+        self.desk.tell(|| report.take());
+    }
+
+    fn take_orders(&mut self) -> Then {
+        loop {
+            // An answer that nobody waits for any more is no loss.
+            match self.desk.orders.try_recv() {
+                Ok(OutboundOrder::Apply(command, ack)) => {
+                    let result = match self.path.apply(self.clock.now(), command) {
+                        Ok(Applied::Done) => Ok(()),
+                        Ok(Applied::SendKeepalive(path)) => {
+                            self.send_keepalive(path);
+                            Ok(())
+                        }
+                        Err(_) => Err(OrderError::BadKey),
+                    };
+                    let _ = ack.send(result);
+                }
+                Ok(OutboundOrder::SetMtu(mtu, ack)) => {
+                    self.path.set_mtu(mtu);
+                    let _ = ack.send(Ok(()));
+                }
+                Ok(OutboundOrder::Count(ack)) => {
+                    let _ = ack.send(OutboundCounters { path: self.path.counters().clone(), unsent: self.unsent });
+                }
+                Ok(OutboundOrder::Stop) | Err(TryRecvError::Disconnected) => return Then::End,
+                Err(TryRecvError::Empty) => return Then::GoOn,
+            }
+        }
+    }
+
+    fn send_keepalive(&mut self, path: Path) {
+        let departure = Departure { head: &[], body: &KEEPALIVE, to: path.remote, tos: 0 };
+        let sent = self.sockets.towards(path.remote.ip()).map_or(0, |socket| socket.send_all(&[departure]).0);
+        if sent == 0 {
+            self.unsent = self.unsent.saturating_add(1);
+        }
+    }
+}
