@@ -158,6 +158,11 @@ impl Batch {
         self.fill(len, Some(arrival), State::Read);
     }
 
+    /// The next slot holds nothing of use: the batch has no packet of it.
+    pub fn skip(&mut self) {
+        self.used = self.used.saturating_add(1).min(self.slots);
+    }
+
     /// The next slot now holds datagrams of `segment` octets each, the last one perhaps shorter: what UDP_GRO gives.
     /// A segment of 0 octets means that there is one datagram.
     pub fn fill_train(&mut self, len: usize, segment: usize, arrival: Arrival) {

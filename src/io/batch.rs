@@ -128,8 +128,7 @@ pub fn send_sealed(sockets: &UdpSockets, batch: &Batch) -> Sent {
             continue;
         }
         let wanted = run.len();
-        let (sent, result) =
-            sockets.towards(to.ip()).map_or((0, Ok(())), |socket| socket.send_all(&run));
+        let (sent, result) = sockets.towards(to.ip()).map_or((0, Ok(())), |socket| socket.send_all(&run));
         if result.is_err_and(|error| error.raw_os_error() == Some(libc::EMSGSIZE)) {
             outcome.too_long_towards = Some(to.ip());
         }

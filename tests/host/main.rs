@@ -4,6 +4,7 @@
 //! Unsafe code: namespaces and capabilities of a thread have no safe interface.
 #![allow(unsafe_code, missing_docs)]
 
+mod dataplane;
 mod namespace;
 mod routes;
 mod tun;

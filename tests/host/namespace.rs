@@ -1,6 +1,7 @@
 //! A network namespace for a thread, and `ip` to look into it with.
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError, mpsc};
 
 /// Moves the calling thread into a new network namespace, with `lo` up. Threads and processes made from here on are in it too.
 pub(crate) fn enter_new() {
@@ -10,8 +11,18 @@ pub(crate) fn enter_new() {
     ip("link set lo up");
 }
 
+/// One at a time: a process on its way to `exec` still holds every descriptor of the tests, and with them devices that a test has closed.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Closes what the value holds, for good when this returns.
+pub(crate) fn close<T>(value: T) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(value);
+}
+
 /// Runs `ip` in the calling thread's namespace and gives what it printed.
 pub(crate) fn ip(arguments: &str) -> String {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new("ip").args(arguments.split_whitespace()).output().expect("iproute2 is needed");
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -53,5 +64,37 @@ pub(crate) fn drop_net_admin() {
         assert_eq!(libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()), 0);
         data[0].effective &= !(1 << 12);
         assert_eq!(libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()), 0);
+    }
+}
+
+/// The calling thread's kernel ID: `ip` names its namespace by it.
+pub(crate) fn thread_id() -> i32 {
+    // SAFETY: takes nothing.
+    unsafe { libc::gettid() }
+}
+
+/// A network namespace with a thread in it that does what it is told. Both go when this goes.
+pub(crate) struct Namespace {
+    work: mpsc::Sender<Box<dyn FnOnce() + Send>>,
+}
+
+impl Namespace {
+    pub(crate) fn new() -> Self {
+        let (work, orders) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let (ready, is_ready) = mpsc::channel();
+        std::thread::spawn(move || {
+            enter_new();
+            ready.send(()).unwrap();
+            orders.into_iter().for_each(|order| order());
+        });
+        is_ready.recv().expect("no namespace: these tests need root");
+        Self { work }
+    }
+
+    /// Does the work in the namespace and gives its result. Sockets, threads and processes made there stay in it.
+    pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (answer, result) = mpsc::channel();
+        self.work.send(Box::new(move || drop(answer.send(work())))).expect("the namespace's thread is gone");
+        result.recv().expect("the work panicked")
     }
 }

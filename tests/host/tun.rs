@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use vpnd::io::tun::{DEFAULT_NAME, Tun, TunError, is_gone};
 use vpnd::io::wake::{Waker, wait};
 
-use crate::namespace::{drop_net_admin, enter_new, ip};
+use crate::namespace::{close, drop_net_admin, enter_new, ip};
 
 /// An ICMP echo request from the device's own network to a neighbour, as `ping` would send it.
 fn packet_from_the_host(name: &str) {
@@ -21,7 +21,7 @@ fn devices_without_a_name_get_the_first_free_number_and_vanish_with_their_descri
     let first = Tun::open(DEFAULT_NAME).unwrap();
     let second = Tun::open(DEFAULT_NAME).unwrap();
     assert_eq!((first.name(), second.name()), ("vpnd0", "vpnd1"));
-    drop(first);
+    close(first);
     let links = ip("-br link");
     assert!(!links.contains("vpnd0") && links.contains("vpnd1"), "{links}");
 }

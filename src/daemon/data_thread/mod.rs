@@ -199,7 +199,12 @@ impl DataPlane {
     ///
     /// # Errors
     /// The host has no thread or descriptor left.
-    pub fn start(tun: Tun, sockets: UdpSockets, clock: Clock, random: &mut dyn Random) -> io::Result<(Self, DataPlaneEvents)> {
+    pub fn start(
+        tun: Tun,
+        sockets: UdpSockets,
+        clock: Clock,
+        random: &mut dyn Random,
+    ) -> io::Result<(Self, DataPlaneEvents)> {
         let tun = Arc::new(tun);
         let (ike_sender, ike) = mpsc::channel(MAX_WAITING_MESSAGES);
         let (news_sender, news) = mpsc::channel(MAX_WAITING_NEWS);
@@ -309,7 +314,7 @@ fn start_worker<O: Send + 'static, W: FnOnce() -> io::Result<()> + Send + 'stati
     let place = news.clone().try_reserve_owned().map_err(|_| io::Error::other("no room for news"))?;
     let mut alarm = Alarm { place: Some(place), direction };
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || match work() {
-        Ok(()) => alarm.place = None,
+        Ok(()) => alarm.disarm(),
         Err(error) => alarm.raise(Some(error)),
     })?;
     Ok(Worker { orders, waker, thread: Some(thread) })
@@ -323,6 +328,10 @@ struct Alarm {
 }
 
 impl Alarm {
+    fn disarm(&mut self) {
+        self.place = None;
+    }
+
     fn raise(&mut self, error: Option<io::Error>) {
         if let Some(place) = self.place.take() {
             place.send(DataNews::Failed(DataPlaneFailure { direction: self.direction, error }));
