@@ -82,3 +82,96 @@ fn take(rest: &mut &[u8], len: usize) -> Option<Secret> {
     *rest = left;
     Some(Secret::copy_of(taken))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity};
+    use crate::crypto::dh::Group;
+
+    const CBC: Protection =
+        Protection::CbcHmac { encryption: Cbc::Aes(AesKey::Aes256), integrity: Integrity::HmacSha256_128 };
+    const GCM: Protection = Protection::Aead(Aead::AesGcm(AesKey::Aes256, GcmIcv::Sixteen));
+
+    fn hex(secret: &Secret) -> String {
+        secret.expose().iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    fn nonces() -> (Vec<u8>, Vec<u8>) {
+        ((0..32).collect(), (100..132).collect())
+    }
+
+    fn keys(protection: Protection, prf: Prf) -> IkeKeys {
+        let (initiator_nonce, responder_nonce) = nonces();
+        let shared = Secret::new((0..32_u8).map(|index| 7 * index + 3).collect());
+        let exchanged = Exchanged {
+            initiator_nonce: &initiator_nonce,
+            responder_nonce: &responder_nonce,
+            initiator_spi: [0x11; 8],
+            responder_spi: [0x22; 8],
+        };
+        ike_keys(IkeSuite { protection, prf, group: Group::Curve25519 }, &shared, exchanged).unwrap()
+    }
+
+    // The expected values of this module were computed by another program, from RFC 7296 §2.13 and §2.14 with Python's hmac.
+
+    #[test]
+    fn ike_keys_are_cut_in_the_order_of_the_rfc() {
+        let keys = keys(CBC, Prf::HmacSha256);
+        for (secret, expected) in [
+            (&keys.sk_d, "6a65dd6b70ae41c45e6a9418a59cb5cbbfb328109e426017e274938aaf5646de"),
+            (&keys.initiator.integrity, "0dc3155999ae4d7bcc0c5ab4f5e84331cdbe13b72a470f053496c6720866251a"),
+            (&keys.responder.integrity, "17a27ce58fa63aab5cbfa7879f85648bda5b34a238b25354851d937aead505cd"),
+            (&keys.initiator.encryption, "741f56ee70e259181f6a45da6ceaa19327a3b8ce15a949a4960914751724b665"),
+            (&keys.responder.encryption, "919d79393af648f05536f85ba74fa8950fb32c8aa964ce620d419832c9a77056"),
+            (&keys.sk_pi, "04f928a6c8bb727338312d972b887ef2750dd3d1f20dd8750e4945568de1d73f"),
+            (&keys.sk_pr, "e7db30c040a71a131287960ddf5e61f940385170a930b618a0416c84600b4459"),
+        ] {
+            assert_eq!(hex(secret), expected);
+        }
+    }
+
+    #[test]
+    fn an_aead_has_its_salt_behind_its_key_and_no_integrity_keys() {
+        let keys = keys(GCM, Prf::HmacSha384);
+        for (secret, expected) in [
+            (&keys.initiator.integrity, ""),
+            (&keys.responder.integrity, ""),
+            (&keys.initiator.encryption, "1b26eba85ed7611f1e2278e7b9f5c2f261359b5bd52185cdd945affa871867143212b6d4"),
+            (&keys.responder.encryption, "412daea0545615d5f20f2e3d1ae9b2d20573d8ccd08a1ca11004dfc7a85c33c77791a285"),
+            (
+                &keys.sk_pr,
+                "c5eb4c982ecc3f3a31c65a108b932502ec47383ce0aae0f3b01623af55676fdb32bec8754c166fd55762f84d6f2a3746",
+            ),
+        ] {
+            assert_eq!(hex(secret), expected);
+        }
+    }
+
+    fn child(keys: &IkeKeys, prf: Prf, protection: Protection) -> ChildKeys {
+        let (ours, theirs) = nonces();
+        child_keys(prf, &keys.sk_d, EspSuite { protection, esn: false }, &ours, &theirs).unwrap()
+    }
+
+    #[test]
+    fn k2_142_child_keys_are_ours_first_and_encryption_before_integrity() {
+        let child = child(&keys(CBC, Prf::HmacSha256), Prf::HmacSha256, CBC);
+        for (secret, expected) in [
+            (&child.outbound.encryption, "7a0498fb863420e4dd8b160c92a3731306f694750a0209090e43a550eb7f4424"),
+            (&child.outbound.integrity, "97394621768c34d8badeb9f34be5f8c25954884fb6175f0c09dbcf9351ce2ee7"),
+            (&child.inbound.encryption, "329855b002a43934bf1ce6277cb8d17d5188011a858957c91b8ec4d552429a8d"),
+            (&child.inbound.integrity, "f8353ac38b256d638db3bfa1587e6cc2fa2534765e5c7ef9519d38b9e51ce847"),
+        ] {
+            assert_eq!(hex(secret), expected);
+        }
+    }
+
+    #[test]
+    fn k2_142_an_aead_child_takes_key_and_salt_a_direction() {
+        let gcm128 = Protection::Aead(Aead::AesGcm(AesKey::Aes128, GcmIcv::Sixteen));
+        let child = child(&keys(GCM, Prf::HmacSha384), Prf::HmacSha384, gcm128);
+        assert_eq!(hex(&child.outbound.encryption), "2754eb6f5e6a9460a35bff191d24d2ea1b5b560f");
+        assert_eq!(hex(&child.inbound.encryption), "246ba7bd1e3ea63192fb47d73769fddb75933148");
+        assert!(child.outbound.integrity.is_empty() && child.inbound.integrity.is_empty());
+    }
+}

@@ -127,8 +127,7 @@ impl Client {
 
     pub(super) fn on(profile: Profile, path: Path) -> Self {
         let session = Session::initiate(Arc::new(profile), path, Box::new(SeededRandom::new(7)), Instant::START);
-        let mut client =
-            Self { session, now: Instant::START, sent: Vec::new(), data: Vec::new(), events: Vec::new() };
+        let mut client = Self { session, now: Instant::START, sent: Vec::new(), data: Vec::new(), events: Vec::new() };
         client.collect();
         client
     }
@@ -232,10 +231,7 @@ pub(super) struct HalfOpen {
 
 pub(super) fn cbc_suite() -> IkeSuite {
     IkeSuite {
-        protection: Protection::CbcHmac {
-            encryption: Cbc::Aes(AesKey::Aes256),
-            integrity: Integrity::HmacSha256_128,
-        },
+        protection: Protection::CbcHmac { encryption: Cbc::Aes(AesKey::Aes256), integrity: Integrity::HmacSha256_128 },
         prf: Prf::HmacSha256,
         group: Group::Curve25519,
     }
@@ -344,8 +340,7 @@ impl Gateway {
             responder_spi: spis.1.to_octets(),
         };
         let keys = ike_keys(self.suite, &shared, exchanged).unwrap();
-        let protection =
-            MessageProtection::new(self.suite.protection, &keys.responder, &keys.initiator).unwrap();
+        let protection = MessageProtection::new(self.suite.protection, &keys.responder, &keys.initiator).unwrap();
         HalfOpen {
             request: request.to_vec(),
             response,
@@ -398,8 +393,7 @@ impl HalfOpen {
 
     /// Whether our AUTH is right, by the responder's view of what travelled.
     pub(super) fn believes(&self, request: &AuthRequest) -> bool {
-        let signed =
-            Signed { first_message: &self.request, other_nonce: &self.nonces.1, sk_p: &self.keys.sk_pi };
+        let signed = Signed { first_message: &self.request, other_nonce: &self.nonces.1, sk_p: &self.keys.sk_pi };
         auth::prove(self.suite.prf, &Secret::copy_of(&self.psk), signed, &request.initiator) == request.authentication
     }
 
@@ -433,8 +427,7 @@ impl HalfOpen {
     }
 
     pub(super) fn authentication(&self, responder: &Identification) -> Authentication {
-        let signed =
-            Signed { first_message: &self.response, other_nonce: &self.nonces.0, sk_p: &self.keys.sk_pr };
+        let signed = Signed { first_message: &self.response, other_nonce: &self.nonces.0, sk_p: &self.keys.sk_pr };
         auth::prove(self.suite.prf, &Secret::copy_of(&self.psk), signed, responder)
     }
 

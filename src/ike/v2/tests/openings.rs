@@ -37,8 +37,11 @@ fn a_tunnel_comes_up_in_two_round_trips() {
         assert_eq!(inbound.sources, [subnet("10.250.0.0/24")]);
         assert_eq!(inbound.destinations, [subnet("10.200.0.7/32")]);
         assert_eq!((&outbound.sources, &outbound.destinations), (&inbound.destinations, &inbound.sources));
-        let [Event::SaInitDone { suite: chosen, local_nat, remote_nat }, Event::Authenticated { identity }, Event::ChildUp(up)] =
-            client.events.as_slice()
+        let [
+            Event::SaInitDone { suite: chosen, local_nat, remote_nat },
+            Event::Authenticated { identity },
+            Event::ChildUp(up),
+        ] = client.events.as_slice()
         else {
             panic!("{:?}", client.events)
         };
