@@ -138,3 +138,68 @@ pub fn send_sealed(sockets: &UdpSockets, batch: &Batch) -> Sent {
     }
     outcome
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::esp::inbound_path::InboundPath;
+    use crate::io::udp::UdpOptions;
+    use crate::io::wake::{Waker, wait};
+    use crate::time::Instant;
+    use std::os::fd::AsFd;
+
+    fn bound_to(address: &str) -> UdpSocket {
+        let bind: SocketAddr = format!("{address}:0").parse().unwrap();
+        UdpSocket::bind(&UdpOptions { bind, ..UdpOptions::towards(bind.ip()) }).unwrap()
+    }
+
+    #[test]
+    fn datagrams_of_strangers_leave_those_between_them_in_place() {
+        let (us, gateway, stranger) = (bound_to("127.0.0.1"), bound_to("127.0.0.2"), bound_to("127.0.0.3"));
+        let send = |from: &UdpSocket, framing, message: &[u8]| {
+            from.send_ike(&Path { local: from.bound(), remote: us.bound(), framing }, message).unwrap();
+        };
+        send(&stranger, Framing::Marked, b"junk");
+        send(&gateway, Framing::Marked, b"one");
+        send(&stranger, Framing::Bare, b"more junk");
+        send(&gateway, Framing::Marked, &[9; 200]);
+        send(&gateway, Framing::Marked, b"two");
+        let waker = Waker::new().unwrap();
+        assert!(wait(&waker, &[us.as_fd()], None).unwrap().readable[0]);
+
+        let admitted = [Gateway { remote: gateway.bound().ip(), local: us.bound(), bare_port: Some(500) }];
+        let mut batch = Batch::new(8, 100);
+        let received = receive_datagrams(&us, &admitted, &mut batch).unwrap();
+        assert_eq!(received, Received { datagrams: 5, foreign: 2, truncated: 1 });
+        InboundPath::new().process(Instant::START, &mut batch);
+        let path = Path { local: us.bound(), remote: gateway.bound(), framing: Framing::Marked };
+        assert_eq!(batch.ike().collect::<Vec<_>>(), [(path, &b"one"[..]), (path, b"two")]);
+    }
+
+    #[test]
+    fn no_more_datagrams_are_taken_than_the_batch_has_room_for() {
+        let (us, gateway) = (bound_to("127.0.0.1"), bound_to("127.0.0.2"));
+        for number in 0..5_u8 {
+            let path = Path { local: gateway.bound(), remote: us.bound(), framing: Framing::Marked };
+            gateway.send_ike(&path, &[number]).unwrap();
+        }
+        let waker = Waker::new().unwrap();
+        assert!(wait(&waker, &[us.as_fd()], None).unwrap().readable[0]);
+        let admitted = [Gateway { remote: gateway.bound().ip(), local: us.bound(), bare_port: Some(500) }];
+        let mut batch = Batch::new(3, 100);
+        assert_eq!(receive_datagrams(&us, &admitted, &mut batch).unwrap().datagrams, 3);
+        batch.clear();
+        assert_eq!(receive_datagrams(&us, &admitted, &mut batch).unwrap().datagrams, 2);
+    }
+
+    #[test]
+    fn the_port_without_markers_is_told_by_number_and_the_gateway_by_address() {
+        let local: SocketAddr = "192.0.2.1:40000".parse().unwrap();
+        let gateway = Gateway { remote: "198.51.100.1".parse().unwrap(), local, bare_port: Some(500) };
+        let framing = |from: &str| gateway.path_from(from.parse().unwrap()).map(|path| path.framing);
+        assert_eq!(framing("198.51.100.1:500"), Some(Framing::Bare));
+        assert_eq!(framing("198.51.100.1:4500"), Some(Framing::Marked));
+        assert_eq!(framing("198.51.100.1:31337"), Some(Framing::Marked));
+        assert_eq!(framing("198.51.100.2:500"), None);
+    }
+}

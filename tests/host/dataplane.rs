@@ -362,3 +362,12 @@ fn stopping_ends_both_threads_and_with_them_the_device() {
     let links = first.namespace.run(|| ip("-br link"));
     assert!(!links.contains("t0"), "{links}");
 }
+
+#[test]
+fn a_data_plane_whose_handle_is_lost_ends_too() {
+    let pair = Pair::new("ipv4");
+    let [End { namespace: _namespace, plane, mut events, .. }, _] = pair.ends;
+    drop(plane);
+    wait_for(async { while events.news.recv().await.is_some() {} });
+    assert!(wait_for(events.ike.recv()).is_none());
+}

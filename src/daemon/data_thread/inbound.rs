@@ -115,7 +115,7 @@ impl InboundThread {
                     let path = self.path.counters().clone();
                     let _ = ack.send(InboundCounters { path, ..self.counters.clone() });
                 }
-                Ok(InboundOrder::Stop) | Err(TryRecvError::Disconnected) => return Then::End,
+                Err(TryRecvError::Disconnected) => return Then::End,
                 Err(TryRecvError::Empty) => return Then::GoOn,
             }
         }

@@ -10,7 +10,7 @@ mod outbound;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver as OrderReceiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver as OrderReceiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
@@ -141,7 +141,6 @@ enum OutboundOrder {
     Apply(OutboundCommand, Ack<Result<(), OrderError>>),
     SetMtu(Option<u16>, Ack<Result<(), OrderError>>),
     Count(Ack<OutboundCounters>),
-    Stop,
 }
 
 #[derive(Debug)]
@@ -150,30 +149,39 @@ enum InboundOrder {
     SetMtu(Option<u16>, Ack<Result<(), OrderError>>),
     Admit(Vec<Gateway>, Ack<Result<(), OrderError>>),
     Count(Ack<InboundCounters>),
-    Stop,
 }
 
-/// One thread as the control thread sees it.
+/// One thread as the control thread sees it. Without it the thread ends: the channel is closed first, then the thread is woken to see it.
 #[derive(Debug)]
 struct Worker<O> {
     orders: SyncSender<O>,
-    waker: Waker,
-    thread: Option<JoinHandle<()>>,
+    call: LastCall,
+    thread: JoinHandle<()>,
+}
+
+/// Wakes the thread, at the latest when this goes.
+#[derive(Debug)]
+struct LastCall(Waker);
+
+impl Drop for LastCall {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
 }
 
 impl<O> Worker<O> {
     async fn ask<T>(&self, order: impl FnOnce(Ack<T>) -> O) -> Result<T, OrderError> {
         let (ack, answer) = oneshot::channel();
         self.orders.try_send(order(ack)).map_err(|_| OrderError::Stopped)?;
-        self.waker.wake();
+        self.call.0.wake();
         answer.await.map_err(|_| OrderError::Stopped)
     }
 
-    fn stop(&self, order: O) {
-        // Full or closed: the thread sees the channel's end when the handle goes.
-        match self.orders.try_send(order) {
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.waker.wake(),
-        }
+    fn end(self) -> JoinHandle<()> {
+        let Self { orders, call, thread } = self;
+        drop(orders);
+        drop(call);
+        thread
     }
 }
 
@@ -266,20 +274,12 @@ impl DataPlane {
     }
 
     /// Stops both threads and waits for their end; at most a few milliseconds. The device and the sockets go with the last that holds them.
-    pub fn stop(mut self) {
-        self.outbound.stop(OutboundOrder::Stop);
-        self.inbound.stop(InboundOrder::Stop);
-        for thread in [self.outbound.thread.take(), self.inbound.thread.take()].into_iter().flatten() {
+    pub fn stop(self) {
+        let Self { outbound, inbound, sockets: _ } = self;
+        for thread in [outbound.end(), inbound.end()] {
             // A panic was told as news.
             let _ = thread.join();
         }
-    }
-}
-
-impl Drop for DataPlane {
-    fn drop(&mut self) {
-        self.outbound.stop(OutboundOrder::Stop);
-        self.inbound.stop(InboundOrder::Stop);
     }
 }
 
@@ -317,7 +317,7 @@ fn start_worker<O: Send + 'static, W: FnOnce() -> io::Result<()> + Send + 'stati
         Ok(()) => alarm.disarm(),
         Err(error) => alarm.raise(Some(error)),
     })?;
-    Ok(Worker { orders, waker, thread: Some(thread) })
+    Ok(Worker { orders, call: LastCall(waker), thread })
 }
 
 /// Tells of a thread's end unless the thread was told to end; a panic too.

@@ -113,7 +113,7 @@ impl OutboundThread {
                 Ok(OutboundOrder::Count(ack)) => {
                     let _ = ack.send(OutboundCounters { path: self.path.counters().clone(), unsent: self.unsent });
                 }
-                Ok(OutboundOrder::Stop) | Err(TryRecvError::Disconnected) => return Then::End,
+                Err(TryRecvError::Disconnected) => return Then::End,
                 Err(TryRecvError::Empty) => return Then::GoOn,
             }
         }
