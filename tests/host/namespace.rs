@@ -22,9 +22,14 @@ pub(crate) fn close<T>(value: T) {
 
 /// Runs `ip` in the calling thread's namespace and gives what it printed.
 pub(crate) fn ip(arguments: &str) -> String {
+    run("ip", arguments)
+}
+
+fn run(program: &str, arguments: &str) -> String {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let output = Command::new("ip").args(arguments.split_whitespace()).output().expect("iproute2 is needed");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(program).args(arguments.split_whitespace()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} is needed: {error}"));
+    assert!(output.status.success(), "{program} {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -40,6 +45,20 @@ pub(crate) fn with_uplink() {
     ip("-6 addr add 2001:db8:2::10/64 dev eth0 nodad");
     ip("route add default via 192.0.2.1");
     ip("-6 route add default via 2001:db8:2::1");
+}
+
+/// Covers `/dev/net` with an empty directory on which device nodes do not work, for the calling thread only.
+pub(crate) fn cover_dev_net() {
+    // SAFETY: takes no pointer and concerns this thread only.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+    assert_eq!(result, 0, "these tests need root, to make mount namespaces: {}", std::io::Error::last_os_error());
+    run("mount", "--make-rprivate /");
+    run("mount", "-t tmpfs -o nodev none /dev/net");
+}
+
+/// Puts the TUN driver's node into the covered directory.
+pub(crate) fn make_node() {
+    run("mknod", "-m 666 /dev/net/tun c 10 200");
 }
 
 /// Takes CAP_NET_ADMIN from the calling thread.

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use vpnd::io::tun::{DEFAULT_NAME, Tun, TunError, is_gone};
 use vpnd::io::wake::{Waker, wait};
 
-use crate::namespace::{close, drop_net_admin, enter_new, ip};
+use crate::namespace::{close, cover_dev_net, drop_net_admin, enter_new, ip, make_node};
 
 /// An ICMP echo request from the device's own network to a neighbour, as `ping` would send it.
 fn packet_from_the_host(name: &str) {
@@ -92,4 +92,15 @@ fn without_the_capability_the_error_says_so() {
     let error = Tun::open("t0").unwrap_err();
     assert!(matches!(error, TunError::NoCapability { net_admin: Some(false), .. }), "{error:?}");
     assert!(vpnd::daemon::privilege::require_net_admin().is_err());
+}
+
+#[test]
+fn a_missing_node_and_one_that_may_not_be_opened_are_two_errors() {
+    enter_new();
+    cover_dev_net();
+    let error = Tun::open("t0").unwrap_err();
+    assert!(matches!(error, TunError::Missing(_)), "{error:?}");
+    make_node();
+    let error = Tun::open("t0").unwrap_err();
+    assert!(matches!(error, TunError::OpenDenied(_)), "{error:?}");
 }
