@@ -12,3 +12,9 @@
 )]
 
 pub mod gateway;
+
+pub mod client;
+pub mod invariants;
+pub mod link;
+pub mod scene;
+pub mod world;

@@ -106,7 +106,6 @@ impl Gateway {
             spi_r: message.spi_r,
             secrets: half.secrets,
             peer: source,
-            fragments: half.fragments,
             child,
             next_request: 0,
             expected_request: 2,

@@ -6,6 +6,7 @@ pub mod octets;
 
 mod auth;
 mod esp;
+pub use esp::addresses;
 mod sa_init;
 mod secrets;
 mod suites;
@@ -107,7 +108,6 @@ struct Sa {
     spi_r: [u8; 8],
     secrets: IkeSecrets,
     peer: SocketAddr,
-    fragments: bool,
     child: Option<esp::Child>,
     next_request: u32,
     expected_request: u32,

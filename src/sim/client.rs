@@ -1,0 +1,179 @@
+//! vpnd in the simulated world: a tunnel and both halves of the packet path, with the world in the place of the daemon.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::crypto::random::{Random, SeededRandom};
+use crate::esp::dataplane::{Applied, Arrival, Batch, InboundPath, OutboundPath, split};
+use crate::sa::path::{Framing, Path};
+use crate::time::Instant;
+use crate::tunnel::progress::Progress;
+use crate::tunnel::settings::TunnelSettings;
+use crate::tunnel::{Tunnel, TunnelAction};
+
+use super::gateway::Datagram;
+
+const ROOM: usize = 4096;
+
+/// The client side of the world.
+pub struct Client {
+    address: IpAddr,
+    tunnel: Tunnel,
+    outbound: OutboundPath,
+    inbound: InboundPath,
+    batch: Batch,
+    socket: Option<SocketAddr>,
+    next_port: u16,
+    /// What it told people, with the time.
+    pub told: Vec<(Instant, Progress)>,
+    /// Inner packets that came through the tunnel.
+    pub delivered: Vec<Vec<u8>>,
+    /// Datagrams it wants to send.
+    pub outbox: Vec<Datagram>,
+    /// Whether it said that it is closed, and whether the gateway confirmed.
+    pub closed: Option<bool>,
+}
+
+impl Client {
+    pub fn new(address: IpAddr, settings: TunnelSettings, seed: u64, now: Instant) -> Self {
+        let mut random = SeededRandom::new(seed);
+        let outbound = OutboundPath::new(&mut random);
+        let fork = |random: &mut dyn Random| -> Box<dyn Random> {
+            let mut octets = [0; 8];
+            random.fill(&mut octets);
+            Box::new(SeededRandom::new(u64::from_be_bytes(octets)))
+        };
+        let mut client = Self {
+            address,
+            tunnel: Tunnel::new(Arc::new(settings), Box::new(random), fork, now),
+            outbound,
+            inbound: InboundPath::new(),
+            batch: Batch::new(1, ROOM),
+            socket: None,
+            next_port: 40_000,
+            told: Vec::new(),
+            delivered: Vec::new(),
+            outbox: Vec::new(),
+            closed: None,
+        };
+        client.settle(now);
+        client
+    }
+
+    /// The tunnel.
+    pub fn tunnel(&self) -> &Tunnel {
+        &self.tunnel
+    }
+
+    /// Whether it carries traffic.
+    pub fn is_up(&self) -> bool {
+        self.tunnel.status().state == "up"
+    }
+
+    /// The inner addresses it has now.
+    pub fn inner_addresses(&self) -> Vec<IpAddr> {
+        let child = self.tunnel.status().child;
+        child
+            .map(|child| child.configuration.addresses.iter().map(|(address, _)| *address).collect())
+            .unwrap_or_default()
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.tunnel.poll_timeout()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.tunnel.handle_timeout(now);
+        self.settle(now);
+    }
+
+    pub fn close(&mut self, now: Instant) {
+        self.tunnel.close(now);
+        self.settle(now);
+    }
+
+    /// An application's packet.
+    pub fn send_packet(&mut self, now: Instant, packet: &[u8]) {
+        self.batch.clear();
+        assert!(self.batch.push_inner(packet), "the packet fits");
+        self.outbound.process(now, &mut self.batch);
+        if let Some(local) = self.socket {
+            for sealed in self.batch.sealed() {
+                let octets = sealed.datagram.to_vec();
+                self.outbox.push(Datagram { source: local, destination: sealed.path.remote, octets });
+            }
+        }
+        self.settle(now);
+    }
+
+    /// A datagram from the wire.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
+        let Some(local) = self.socket.filter(|local| *local == datagram.destination) else { return };
+        let remote = datagram.source;
+        if remote.port() == 500 {
+            self.tunnel.handle_datagram(now, Path { local, remote, framing: Framing::Bare }, &datagram.octets);
+        } else {
+            self.batch.clear();
+            let path = Path { local, remote, framing: Framing::Marked };
+            assert!(self.batch.push_datagram(&datagram.octets, Arrival { path, tos: 0 }), "the datagram fits");
+            self.inbound.process(now, &mut self.batch);
+            self.delivered.extend(self.batch.inner().map(<[u8]>::to_vec));
+            let messages: Vec<(Path, Vec<u8>)> =
+                self.batch.ike().map(|(path, message)| (path, message.to_vec())).collect();
+            for (path, message) in messages {
+                self.tunnel.handle_datagram(now, path, &message);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Does all that the tunnel and the packet path want done.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            while let Some(report) = self.outbound.poll_report().or_else(|| self.inbound.poll_report()) {
+                self.tunnel.handle_report(now, report);
+            }
+            let Some(action) = self.tunnel.poll_action() else { return };
+            self.carry_out(now, action);
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, action: TunnelAction) {
+        match action {
+            TunnelAction::Resolve { .. } => self.tunnel.handle_resolved(now, Err("no names here".into())),
+            TunnelAction::Bind { .. } => {
+                self.next_port += 1;
+                let local = SocketAddr::new(self.address, self.next_port);
+                self.socket = Some(local);
+                self.tunnel.handle_bound(now, Ok(local));
+            }
+            TunnelAction::Transmit(transmit) => {
+                let marker: &[u8] = match transmit.path.framing {
+                    Framing::Bare => &[],
+                    Framing::Marked => &[0; 4],
+                };
+                let octets = [marker, &transmit.message].concat();
+                self.outbox.push(Datagram { source: transmit.path.local, destination: transmit.path.remote, octets });
+            }
+            TunnelAction::Data(command) => {
+                let (outbound, inbound) = split(command);
+                if let Some(command) = inbound {
+                    self.inbound.apply(now, command).expect("derived keys fit");
+                }
+                if let Some(command) = outbound {
+                    let applied = self.outbound.apply(now, command).expect("derived keys fit");
+                    if let Applied::SendKeepalive(path) = applied {
+                        let octets = vec![0xff];
+                        self.outbox.push(Datagram { source: path.local, destination: path.remote, octets });
+                    }
+                }
+            }
+            TunnelAction::Configure(child) => {
+                let routes = child.remote.iter().flat_map(crate::sa::selector::Selector::to_prefixes).collect();
+                self.tunnel.handle_configured(now, Ok(Progress::Routes { device: "sim".into(), mtu: 1400, routes }));
+            }
+            TunnelAction::Progress(progress) => self.told.push((now, progress)),
+            TunnelAction::Closed { confirmed } => self.closed = Some(confirmed),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! A story: one client, one gateway, a link between them, and time that jumps to whatever comes next.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use crate::crypto::random::{Random, SeededRandom};
+use crate::time::Instant;
+use crate::tunnel::progress::Progress;
+use crate::tunnel::settings::TunnelSettings;
+
+use super::client::Client;
+use super::gateway::{Datagram, Gateway, GatewaySettings, addresses};
+use super::invariants::{INNER_MARK, Invariants};
+use super::link::{Link, Nat, Quality};
+
+/// Where things are.
+pub const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// The client, when there is no NAT before it.
+pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 20));
+/// The client behind a NAT.
+pub const CLIENT_BEHIND_NAT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 15));
+/// The NAT's outer address.
+pub const NAT: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
+/// A host behind the gateway that answers whatever it gets.
+pub const ECHO: Ipv4Addr = Ipv4Addr::new(10, 250, 0, 5);
+
+/// What a story starts with.
+pub struct Scene {
+    pub client: TunnelSettings,
+    pub gateway: GatewaySettings,
+    pub quality: Quality,
+    pub nat: bool,
+    pub seed: u64,
+}
+
+/// The story as it is told.
+pub struct World {
+    now: Instant,
+    pub client: Client,
+    pub gateway: Gateway,
+    pub link: Link,
+    invariants: Invariants,
+    attacker: Option<Attacker>,
+    /// Every datagram of either side, for tests that look at the wire.
+    pub wire: Vec<(Instant, Datagram)>,
+    sent: u64,
+    echoed: u64,
+    story: u64,
+}
+
+/// Somebody who sees everything and can send anything, but has no key.
+struct Attacker {
+    random: SeededRandom,
+    seen: Vec<Datagram>,
+    budget: u32,
+}
+
+const NOTE: u64 = 0xcbf2_9ce4_8422_2325;
+
+impl World {
+    pub fn new(scene: Scene) -> Self {
+        let now = Instant::START;
+        let (address, nat) =
+            if scene.nat { (CLIENT_BEHIND_NAT, Some(Nat::new(NAT, CLIENT_BEHIND_NAT))) } else { (CLIENT, None) };
+        let mut world = Self {
+            now,
+            client: Client::new(address, scene.client, scene.seed ^ 1, now),
+            gateway: Gateway::new(scene.gateway, scene.seed ^ 2),
+            link: Link::new(scene.seed ^ 3, scene.quality, nat),
+            invariants: Invariants::default(),
+            attacker: None,
+            wire: Vec::new(),
+            sent: 0,
+            echoed: 0,
+            story: NOTE,
+        };
+        world.settle();
+        world
+    }
+
+    /// An attacker joins who will send this many datagrams.
+    pub fn attack(&mut self, seed: u64, budget: u32) {
+        self.attacker = Some(Attacker { random: SeededRandom::new(seed), seen: Vec::new(), budget });
+    }
+
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// A number that differs when anything in the story differs.
+    pub fn story(&self) -> u64 {
+        self.story
+    }
+
+    /// Inner packets that were sent, and that came back.
+    pub fn echoes(&self) -> (u64, u64) {
+        (self.sent, self.echoed)
+    }
+
+    /// Steps until `done` or until `limit` has passed; says whether it is done.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now.after(limit);
+        while !done(self) {
+            let next = [self.client.poll_timeout(), self.gateway.poll_timeout(), self.link.next_arrival()];
+            let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= end) else {
+                self.now = end;
+                return done(self);
+            };
+            self.now = self.now.max(next);
+            self.step();
+        }
+        true
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    /// Runs until the tunnel is up.
+    pub fn run_until_up(&mut self, limit: Duration) -> bool {
+        self.run_until(limit, |world| world.client.is_up())
+    }
+
+    /// Runs until the client is closed, after telling it to.
+    pub fn close(&mut self, limit: Duration) -> bool {
+        self.client.close(self.now);
+        self.settle();
+        self.run_until(limit, |world| world.client.closed.is_some())
+    }
+
+    /// Sends one inner packet to the echo host.
+    pub fn ping(&mut self) {
+        let source = self.client.inner_addresses().into_iter().find_map(|address| match address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        });
+        let Some(source) = source else { return };
+        self.sent += 1;
+        let packet = udp_packet(source, ECHO, self.sent);
+        self.client.send_packet(self.now, &packet);
+        self.settle();
+    }
+
+    /// What the client told people, in short.
+    pub fn told(&self) -> Vec<&Progress> {
+        self.client.told.iter().map(|(_, progress)| progress).collect()
+    }
+
+    fn step(&mut self) {
+        if self.client.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.client.handle_timeout(self.now);
+        }
+        if self.gateway.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.gateway.handle_timeout(self.now);
+        }
+        self.settle();
+        while let Some(datagram) = self.link.arrival(self.now) {
+            self.note(&datagram);
+            if datagram.destination.ip() == GATEWAY {
+                if let Some(packet) = self.gateway.handle_datagram(self.now, &datagram) {
+                    self.echo(&packet);
+                }
+            } else {
+                self.invariants.client_received(self.now);
+                self.client.handle_datagram(self.now, &datagram);
+            }
+            self.settle();
+        }
+    }
+
+    fn echo(&mut self, packet: &[u8]) {
+        let Some((IpAddr::V4(source), IpAddr::V4(destination))) = addresses(packet) else { return };
+        let number = u64::from_be_bytes(packet[44..52].try_into().expect("a packet of ours"));
+        self.gateway.send_packet(&udp_packet(destination, source, number));
+    }
+
+    fn settle(&mut self) {
+        let authenticated = self.gateway.counts().authenticated;
+        for datagram in std::mem::take(&mut self.client.outbox) {
+            self.invariants.client_sent(self.now, &datagram, authenticated, false);
+            self.carry(datagram);
+        }
+        while let Some(datagram) = self.gateway.poll_datagram() {
+            self.carry(datagram);
+        }
+        for packet in std::mem::take(&mut self.client.delivered) {
+            let number = u64::from_be_bytes(packet[44..52].try_into().expect("a packet of ours"));
+            assert_eq!(packet, udp_packet(ECHO, ipv4(&packet, 16), number), "packet {number} was changed");
+            self.invariants.delivered(number);
+            self.echoed += 1;
+        }
+        assert!(
+            !self.client.is_up() || self.gateway.counts().authenticated > 0,
+            "the client is up and the gateway authenticated nobody"
+        );
+        assert!(
+            self.client.closed.is_none() || self.client.poll_timeout().is_none(),
+            "the client has a timer after it is closed"
+        );
+    }
+
+    fn carry(&mut self, datagram: Datagram) {
+        self.note(&datagram);
+        self.wire.push((self.now, datagram.clone()));
+        self.forge(&datagram);
+        self.link.send(self.now, datagram);
+    }
+
+    fn note(&mut self, datagram: &Datagram) {
+        let ports = [datagram.source.port(), datagram.destination.port()].map(u16::to_be_bytes).concat();
+        for octet in ports.iter().chain(&datagram.octets).chain(&self.now.since_start().as_nanos().to_be_bytes()) {
+            self.story = (self.story ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// The attacker sees a datagram and answers faster than the one it was for.
+    fn forge(&mut self, datagram: &Datagram) {
+        let Some(attacker) = self.attacker.as_mut().filter(|attacker| attacker.budget > 0) else { return };
+        attacker.budget -= 1;
+        attacker.seen.push(datagram.clone());
+        let forged = attacker.forgery(datagram);
+        let at = self.now.after(Duration::from_millis(1));
+        self.link.inject(at, forged);
+    }
+}
+
+impl Attacker {
+    fn number(&mut self, below: usize) -> usize {
+        let mut octets = [0; 8];
+        self.random.fill(&mut octets);
+        (u64::from_be_bytes(octets) % below.max(1) as u64) as usize
+    }
+
+    fn forgery(&mut self, datagram: &Datagram) -> Datagram {
+        let answer = |octets: Vec<u8>| Datagram { source: datagram.destination, destination: datagram.source, octets };
+        let bare = datagram.destination.port() == 500 || datagram.source.port() == 500;
+        match self.number(5) {
+            0 => {
+                let old = self.number(self.seen.len());
+                self.seen[old].clone()
+            }
+            1 => {
+                let old = self.number(self.seen.len());
+                let mut changed = self.seen[old].clone();
+                let place = self.number(changed.octets.len());
+                if let Some(octet) = changed.octets.get_mut(place) {
+                    *octet ^= 1 << self.number(8);
+                }
+                changed
+            }
+            2 => {
+                // An error notify in the answer to whatever this is, unprotected.
+                let notify = [7u16, 14, 17, 24, 4, 11, 16390][self.number(7)];
+                let start = if bare { 0 } else { 4 };
+                let Some(head) = datagram.octets.get(start..start + 28) else { return answer(vec![0xff]) };
+                let mut message = head.to_vec();
+                message[16] = 41;
+                message[19] = 0x20;
+                message[24..28].copy_from_slice(&38u32.to_be_bytes());
+                message.extend_from_slice(&[0, 0, 0, 10, 0, 0]);
+                message.extend_from_slice(&notify.to_be_bytes());
+                message.extend_from_slice(&[0, 19]);
+                answer(if bare { message } else { [vec![0; 4], message].concat() })
+            }
+            3 => {
+                let mut noise = vec![0; self.number(200)];
+                self.random.fill(&mut noise);
+                answer(noise)
+            }
+            // Its own words back to the sender.
+            _ => answer(datagram.octets.clone()),
+        }
+    }
+}
+
+fn ipv4(packet: &[u8], at: usize) -> Ipv4Addr {
+    <[u8; 4]>::try_from(&packet[at..at + 4]).expect("four octets").into()
+}
+
+/// A UDP packet with the mark and a number in it.
+pub fn udp_packet(source: Ipv4Addr, destination: Ipv4Addr, number: u64) -> Vec<u8> {
+    let payload = [INNER_MARK.as_slice(), &number.to_be_bytes()].concat();
+    let length = 28 + payload.len() as u16;
+    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0];
+    packet[2..4].copy_from_slice(&length.to_be_bytes());
+    packet.extend_from_slice(&source.octets());
+    packet.extend_from_slice(&destination.octets());
+    let sum = packet.chunks(2).fold(0u32, |sum, pair| sum + u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+    let folded = (sum & 0xffff) + (sum >> 16);
+    packet[10..12].copy_from_slice(&(!((folded & 0xffff) + (folded >> 16)) as u16).to_be_bytes());
+    packet.extend_from_slice(&7000u16.to_be_bytes());
+    packet.extend_from_slice(&7u16.to_be_bytes());
+    packet.extend_from_slice(&(length - 20).to_be_bytes());
+    packet.extend_from_slice(&[0, 0]);
+    packet.extend_from_slice(&payload);
+    packet
+}

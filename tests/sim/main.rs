@@ -1,0 +1,49 @@
+//! Stories in the simulated world. `VPND_SIM_SEEDS=n` changes how many are told, `VPND_SIM_SEED=n` tells one again.
+
+#![allow(missing_docs)]
+
+mod behaviour;
+mod stories;
+mod sweep;
+
+use std::time::Duration;
+
+use vpnd::sa::suite::{Aead, Cbc, Group, Integrity, Protection};
+use vpnd::sim::gateway::impair::Impairment;
+use vpnd::sim::scene::{self, Suites};
+use vpnd::sim::world::World;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn gcm() -> Protection {
+    Protection::Aead(Aead::AesGcm(vpnd::crypto::cipher::AesKey::Aes256, vpnd::crypto::cipher::GcmIcv::Sixteen))
+}
+
+fn cbc() -> Protection {
+    Protection::CbcHmac {
+        encryption: Cbc::Aes(vpnd::crypto::cipher::AesKey::Aes256),
+        integrity: Integrity::HmacSha256_128,
+    }
+}
+
+/// The suite of most stories: its computations are fast.
+fn quick() -> Suites {
+    Suites::of(gcm(), Group::Curve25519)
+}
+
+/// A good link, a gateway that does `impairments`.
+fn impaired(impairments: Vec<Impairment>) -> World {
+    let mut scene = scene::plain(quick(), 1);
+    scene.gateway.impairments = impairments;
+    World::new(scene)
+}
+
+/// Sends pings, a tenth of a second apart, and says how many came back.
+fn pings(world: &mut World, count: u64) -> u64 {
+    let before = world.echoes().1;
+    for _ in 0..count {
+        world.ping();
+        world.run(Duration::from_millis(100));
+    }
+    world.echoes().1 - before
+}
