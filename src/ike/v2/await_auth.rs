@@ -72,19 +72,23 @@ impl AwaitAuth {
         if header.initiator_spi != self.initiation.spi() {
             return Err(DropReason::NotOurs);
         }
-        let index = self.candidates.iter().position(|candidate| candidate.is_named(header.responder_spi));
         if header.exchange == ExchangeType::IKE_SA_INIT {
-            let answer = self.initiation.admit(ctx.profile, path, message)?;
-            // The answer that made a candidate, once more.
-            return if index.is_some() { Err(DropReason::OutsideWindow) } else { Ok(Admitted::SaInit(answer)) };
+            return self.initiation.admit(ctx.profile, path, message).map(Admitted::SaInit);
         }
-        let index = index.ok_or(DropReason::NotOurs)?;
-        let candidate = self.candidates.get(index).ok_or(DropReason::NotOurs)?;
-        match candidate.admit(&header, path, message) {
-            Ok(opened) => Ok(Admitted::Auth { index, opened }),
-            Err(Refusal::Unprotected(Some(error))) => Ok(Admitted::Hint(error)),
-            Err(Refusal::Unprotected(None)) => Err(DropReason::Unauthenticated),
-            Err(Refusal::Dropped(reason)) => Err(reason),
+        // An attacker may have answered with the gateway's own SPI: every candidate of that name is asked.
+        let mut refusal = Refusal::Dropped(DropReason::NotOurs);
+        for (index, candidate) in self.candidates.iter().enumerate() {
+            if candidate.is_named(header.responder_spi) {
+                match candidate.admit(&header, path, message) {
+                    Ok(opened) => return Ok(Admitted::Auth { index, opened }),
+                    Err(reason) => refusal = reason,
+                }
+            }
+        }
+        match refusal {
+            Refusal::Unprotected(Some(error)) => Ok(Admitted::Hint(error)),
+            Refusal::Unprotected(None) => Err(DropReason::Unauthenticated),
+            Refusal::Dropped(reason) => Err(reason),
         }
     }
 

@@ -54,6 +54,8 @@ pub(super) struct Initiation {
     restarted: Instant,
     hints: Vec<String>,
     fallback: Option<Fallback>,
+    /// What keys were already made of: responder SPI, nonce and public value.
+    spent: Vec<(IkeSpi, Nonce, Vec<u8>)>,
 }
 
 #[derive(Debug)]
@@ -127,6 +129,7 @@ impl Initiation {
             restarts: 0,
             restarted: ctx.now,
             hints: Vec::new(),
+            spent: Vec::new(),
             fallback: None,
         };
         initiation.send(ctx).ok_or_else(unsendable)?;
@@ -300,6 +303,12 @@ impl Initiation {
     /// Computes the shared secret with a peer that chose; a number of times only.
     pub(super) fn open(&mut self, ctx: &mut Context<'_>, accepted: Accepted) -> Result<Opening, DropReason> {
         let Accepted { responder_spi, suite, message, contents } = accepted;
+        // The same values make the same keys, and a second IKE_AUTH under them would use their first nonce again (RFC 5282 §3.1): an answer
+        // that differs elsewhere only, repeated or tampered with, is not another candidate.
+        let values = (responder_spi, contents.nonce.clone(), contents.key_exchange.data.clone());
+        if self.spent.contains(&values) {
+            return Err(DropReason::OutsideWindow);
+        }
         let attempt = self.attempts.iter_mut().find(|attempt| attempt.group == suite.group);
         let attempt = attempt.ok_or(DropReason::Unacceptable)?;
         let shared = attempt.secret.agree(&contents.key_exchange.data).map_err(|error| match error {
@@ -307,6 +316,7 @@ impl Initiation {
             HalfOpenError::Exhausted => DropReason::Bounded,
         })?;
         let request = attempt.request.clone();
+        self.spent.push(values);
         self.sending = None;
         self.fallback = None;
         let data = |kind| contents.notifies.iter().filter(move |notify| notify.kind == kind);
