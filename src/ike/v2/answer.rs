@@ -21,23 +21,21 @@ use crate::sa::suite::EspSuite;
 /// The verdict on an answer whose integrity was checked.
 #[derive(Debug)]
 pub(super) enum Judgement {
-    /// The peer is authenticated and the child is agreed on.
-    Agreed(Box<Agreed>),
-    /// The peer is authenticated, but there is no child: the IKE SA is to be deleted.
-    NoChild { identity: Identity, failure: Failure },
+    /// It is the peer.
+    Authenticated(Box<Authenticated>),
     /// It is not the peer, as far as we can tell, and should know (RFC 7296 §2.21.2).
     NotThePeer(Failure),
     /// It does not take us for its peer; there is nothing to say.
     Refused(Failure),
 }
 
-/// All that was agreed.
+/// The peer, and what became of the child: without one, the IKE SA is to be closed.
 #[derive(Debug)]
-pub(super) struct Agreed {
+pub(super) struct Authenticated {
     pub(super) proof: PeerAuthenticated,
     pub(super) identity: Identity,
     pub(super) notifies: Vec<Notify>,
-    pub(super) child: AgreedChild,
+    pub(super) child: Result<AgreedChild, Failure>,
 }
 
 /// The child SA, without keys.
@@ -72,16 +70,13 @@ pub(super) fn judge(
     };
     let identity = proof.responder.identity();
     let checked = auth::check(prf, &profile.psk, theirs, &proof, &profile.local_identity, &profile.remote_identities);
-    let authenticated = match checked {
-        Ok(authenticated) => authenticated,
-        Err(fault) => return Judgement::NotThePeer(not_authenticated(profile, fault, identity)),
-    };
-    match judge_child(profile, gateway, &proof) {
-        Ok(child) => {
+    match checked {
+        Ok(proven) => {
+            let child = judge_child(profile, gateway, &proof);
             let notifies = proof.notifies;
-            Judgement::Agreed(Box::new(Agreed { proof: authenticated, identity, notifies, child }))
+            Judgement::Authenticated(Box::new(Authenticated { proof: proven, identity, notifies, child }))
         }
-        Err(failure) => Judgement::NoChild { identity, failure },
+        Err(fault) => Judgement::NotThePeer(not_authenticated(profile, fault, identity)),
     }
 }
 

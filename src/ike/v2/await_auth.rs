@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ike::action::{ChildUp, Command, Deadline, DropReason, Event, Failure, Phase, SessionStatus};
 use crate::ike::timer::earliest;
-use crate::ike::v2::answer::{Agreed, AgreedChild, Judgement};
+use crate::ike::v2::answer::{AgreedChild, Authenticated, Judgement};
 use crate::ike::v2::candidate::{Candidate, Refusal};
 use crate::ike::v2::established::Established;
 use crate::ike::v2::message::{Delete, Informational, notify::Notify};
@@ -134,14 +134,7 @@ impl AwaitAuth {
         let judgement = candidate.judge(ctx.profile, first, &inner);
         let candidate = self.candidates.remove(index);
         match judgement {
-            Judgement::Agreed(agreed) => self.establish(ctx, candidate, *agreed),
-            Judgement::NoChild { identity, failure } => {
-                let status = self.status();
-                ctx.event(Event::Authenticated { identity });
-                // RFC 7296 §2.21.2: the IKE SA stands; without a child it is of no use.
-                candidate.dismiss(ctx, &Informational { deletes: vec![Delete::ike_sa()], ..Default::default() });
-                State::end(ctx, status, failure)
-            }
+            Judgement::Authenticated(authenticated) => self.establish(ctx, candidate, *authenticated),
             Judgement::NotThePeer(failure) => {
                 // RFC 7296 §2.21.2.
                 let notifies = vec![Notify::new(NotifyType::AUTHENTICATION_FAILED)];
@@ -164,16 +157,20 @@ impl AwaitAuth {
         State::AwaitAuth(Box::new(self))
     }
 
-    fn establish(self, ctx: &mut Context<'_>, winner: Candidate, agreed: Agreed) -> State {
-        let Agreed { proof, identity, notifies, child } = agreed;
+    fn establish(self, ctx: &mut Context<'_>, winner: Candidate, authenticated: Authenticated) -> State {
+        let Authenticated { proof, identity, notifies, child } = authenticated;
         ctx.event(Event::Authenticated { identity });
-        let Some(keys) = winner.child_keys(child.suite) else {
-            return State::end(ctx, self.status(), Failure::Unsendable { phase: Phase::Auth });
-        };
         for loser in self.candidates {
             loser.dismiss(ctx, &Informational { deletes: vec![Delete::ike_sa()], ..Default::default() });
         }
-        let record = bring_up(ctx, winner.path, self.inbound, child, keys);
+        let child = child.and_then(|child| {
+            let keys = winner.child_keys(child.suite).ok_or(Failure::Unsendable { phase: Phase::Auth })?;
+            Ok(bring_up(ctx, winner.path, self.inbound, child, keys))
+        });
+        let (child, failure) = match child {
+            Ok(record) => (Some(record), None),
+            Err(failure) => (None, Some(failure)),
+        };
         let parts = EstablishedParts {
             proof,
             spis: winner.spis,
@@ -183,10 +180,14 @@ impl AwaitAuth {
             path: winner.path,
             nat: winner.nat,
             capabilities: winner.capabilities.with_auth(&notifies),
-            child: Some(record),
+            child,
             established_at: ctx.now,
         };
-        State::Established(Established::new(parts, &notifies, ctx))
+        let established = Established::new(parts, &notifies, ctx);
+        match failure {
+            None => State::Established(established),
+            Some(failure) => established.close_for(ctx, failure),
+        }
     }
 
     pub(super) fn handle_timeout(mut self, ctx: &mut Context<'_>) -> State {

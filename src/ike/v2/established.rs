@@ -185,6 +185,12 @@ impl Established {
         }
     }
 
+    /// An IKE SA whose child cannot be had is closed at once, and `failure` says why (RFC 7296 §2.21.2).
+    pub(super) fn close_for(mut self: Box<Self>, ctx: &mut Context<'_>, failure: Failure) -> State {
+        let flow = self.close(ctx, failure);
+        self.conclude(ctx, flow)
+    }
+
     fn conclude(mut self: Box<Self>, ctx: &mut Context<'_>, flow: Flow) -> State {
         match flow {
             Flow::Continue(()) => State::Established(self),
