@@ -23,7 +23,7 @@ pub(in crate::crypto) struct AeadKey {
 
 enum Engine {
     /// ring's combined passes; whole 16-octet ICVs only, and no 192-bit key.
-    Ring(LessSafeKey),
+    Ring(Box<LessSafeKey>),
     Gcm128(Box<Gcm<Aes128Enc>>),
     Gcm192(Box<Gcm<Aes192Enc>>),
     Gcm256(Box<Gcm<Aes256Enc>>),
@@ -92,7 +92,7 @@ impl fmt::Debug for AeadKey {
 }
 
 fn ring_key(algorithm: &'static Algorithm, key: &[u8]) -> Result<Engine, BadKey> {
-    UnboundKey::new(algorithm, key).map(LessSafeKey::new).map(Engine::Ring).map_err(|_| BadKey)
+    UnboundKey::new(algorithm, key).map(|key| Engine::Ring(Box::new(LessSafeKey::new(key)))).map_err(|_| BadKey)
 }
 
 /// GCM (NIST SP 800-38D §7) from its parts: ICVs shorter than 16 octets, and keys that ring does not have.

@@ -21,6 +21,7 @@ pub enum AesKey {
 
 impl AesKey {
     /// Octets.
+    #[allow(clippy::len_without_is_empty, reason = "it is never zero")]
     pub const fn len(self) -> usize {
         match self {
             Self::Aes128 => 16,
@@ -43,6 +44,7 @@ pub enum GcmIcv {
 
 impl GcmIcv {
     /// Octets.
+    #[allow(clippy::len_without_is_empty, reason = "it is never zero")]
     pub const fn len(self) -> usize {
         match self {
             Self::Eight => 8,
