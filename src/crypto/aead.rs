@@ -8,6 +8,7 @@ use ctr::cipher::{Block, BlockCipherEncrypt, BlockSizeUser, InnerIvInit, KeyInit
 use ctr::{Ctr32BE, CtrCore, flavors};
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
+use ghash::universal_hash::consts::U16;
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, Tag, UnboundKey};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
@@ -101,7 +102,7 @@ struct Gcm<C> {
     hash: GHash,
 }
 
-impl<C: BlockCipherEncrypt + KeyInit + BlockSizeUser<BlockSize = ghash::universal_hash::consts::U16>> Gcm<C> {
+impl<C: BlockCipherEncrypt + KeyInit + BlockSizeUser<BlockSize = U16>> Gcm<C> {
     fn new(key: &[u8]) -> Result<Box<Self>, BadKey> {
         let cipher = C::new_from_slice(key).map_err(|_| BadKey)?;
         let mut subkey = Block::<C>::default();
@@ -135,24 +136,25 @@ impl<C: BlockCipherEncrypt + KeyInit + BlockSizeUser<BlockSize = ghash::universa
         fill(&mut lengths, &bits(associated)?.to_be_bytes());
         lengths.iter_mut().skip(8).zip(bits(text)?.to_be_bytes()).for_each(|(to, from)| *to = from);
         hash.update(&[Array(lengths)]);
-        let mut tag: [u8; 16] = hash.finalize().into();
-        self.counter_from(nonce, 1).try_apply_keystream(&mut tag).ok()?;
-        Some(tag)
+        let mut tag = counter_block(nonce, 1);
+        self.cipher.encrypt_block(&mut tag);
+        tag.iter_mut().zip(hash.finalize()).for_each(|(tag, hash)| *tag ^= hash);
+        Some(tag.into())
     }
 
     fn apply_keystream(&self, nonce: &[u8; 12], text: &mut [u8]) -> Option<()> {
-        self.counter_from(nonce, 2).try_apply_keystream(text).ok()
+        let core: CtrCore<&C, flavors::Ctr32BE> = CtrCore::inner_iv_init(&self.cipher, &counter_block(nonce, 2));
+        Ctr32BE::from_core(core).try_apply_keystream(text).ok()
     }
+}
 
-    fn counter_from(&self, nonce: &[u8; 12], first: u8) -> Ctr32BE<&C> {
-        let mut block = [0; 16];
-        fill(&mut block, nonce);
-        if let Some(last) = block.last_mut() {
-            *last = first;
-        }
-        let core: CtrCore<&C, flavors::Ctr32BE> = CtrCore::inner_iv_init(&self.cipher, &Array(block));
-        Ctr32BE::from_core(core)
+fn counter_block(nonce: &[u8; 12], counter: u8) -> Array<u8, U16> {
+    let mut block = Array([0; 16]);
+    fill(&mut block, nonce);
+    if let Some(last) = block.last_mut() {
+        *last = counter;
     }
+    block
 }
 
 fn fill(to: &mut [u8], from: &[u8]) {

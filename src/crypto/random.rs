@@ -36,14 +36,19 @@ impl IvGenerator {
 
     /// Fills `out` with octets that were not handed out before.
     pub fn next(&mut self, out: &mut [u8]) {
-        for octet in out {
+        let mut wanted = out;
+        while !wanted.is_empty() {
             if self.used >= POOL {
                 self.refill();
             }
-            if let Some(fresh) = self.pool.get_mut(self.used) {
-                *octet = std::mem::take(fresh);
-            }
-            self.used = self.used.saturating_add(1);
+            let fresh = self.pool.get_mut(self.used..).unwrap_or_default();
+            let len = fresh.len().min(wanted.len());
+            let (now, later) = std::mem::take(&mut wanted).split_at_mut(len);
+            let (fresh, _) = fresh.split_at_mut(len);
+            now.copy_from_slice(fresh);
+            fresh.fill(0);
+            self.used = self.used.saturating_add(len);
+            wanted = later;
         }
     }
 
