@@ -1,0 +1,252 @@
+//! A valid configuration. Only `validate` makes one.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::secret_source::{PskFormat, PskSource};
+use super::subnet::Subnet;
+use crate::ike::identity::Identity;
+use crate::sa::selector::Selector;
+use crate::sa::suite::{EspOffer, IkeOffer};
+use crate::tunnel::settings::{Host, LocalIdentity};
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(super) gateways: Vec<Host>,
+    pub(super) first_port: u16,
+    pub(super) remote_identity: Option<Identity>,
+    pub(super) subnets: Vec<Subnet>,
+    pub(super) psk_source: PskSource,
+    pub(super) psk_format: PskFormat,
+    pub(super) local_identity: LocalIdentity,
+    pub(super) address: AddressMode,
+    pub(super) local_subnets: Vec<Subnet>,
+    pub(super) local_port: Option<u16>,
+    pub(super) ike_offers: Vec<IkeOffer>,
+    pub(super) ike_lifetime: Duration,
+    pub(super) dpd: Option<Duration>,
+    pub(super) keepalive: Duration,
+    pub(super) fragmentation: Option<u16>,
+    pub(super) initial_contact: bool,
+    pub(super) esp_offers: Vec<EspOffer>,
+    pub(super) esp_lifetime: Duration,
+    pub(super) replay_window: u32,
+    pub(super) device: String,
+    pub(super) mtu: Option<u16>,
+    pub(super) routes: bool,
+    pub(super) default_route: bool,
+    pub(super) log_level: LogLevel,
+    pub(super) log_format: LogFormat,
+}
+
+/// Where the inner addresses come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressMode {
+    /// The gateway assigns them.
+    Virtual {
+        /// An IPv4 address is asked for.
+        ipv4: bool,
+        /// An IPv6 address is asked for.
+        ipv6: bool,
+    },
+    /// The TUN device has none: whatever has an address in `[local] subnets` is elsewhere.
+    None,
+    /// These, at most one of a family.
+    Fixed(Vec<IpAddr>),
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// What ends something.
+    Error,
+    /// What should not be.
+    Warn,
+    /// Changes of state.
+    #[default]
+    Info,
+    /// Identities and inner addresses too.
+    Debug,
+    /// Packets too.
+    Trace,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogLevel {
+    /// All of them by name.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+impl LogFormat {
+    /// All of them by name.
+    pub const NAMES: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+impl Config {
+    /// Gateways in order of preference. Never empty.
+    pub fn gateways(&self) -> &[Host] {
+        &self.gateways
+    }
+
+    /// The gateway's port for the first message: 500, or another one on which everything is encapsulated.
+    pub const fn first_port(&self) -> u16 {
+        self.first_port
+    }
+
+    /// Who the gateway must say it is, if that is configured.
+    pub const fn remote_identity(&self) -> Option<&Identity> {
+        self.remote_identity.as_ref()
+    }
+
+    /// What is reached through the tunnel. Never empty.
+    pub fn subnets(&self) -> &[Subnet] {
+        &self.subnets
+    }
+
+    /// Where the pre-shared key comes from.
+    pub const fn psk_source(&self) -> &PskSource {
+        &self.psk_source
+    }
+
+    /// How the pre-shared key is written there.
+    pub const fn psk_format(&self) -> PskFormat {
+        self.psk_format
+    }
+
+    /// Who we say we are.
+    pub const fn local_identity(&self) -> &LocalIdentity {
+        &self.local_identity
+    }
+
+    /// Where inner addresses come from.
+    pub const fn address_mode(&self) -> &AddressMode {
+        &self.address
+    }
+
+    /// Subnets on our side; empty when only the inner address is.
+    pub fn local_subnets(&self) -> &[Subnet] {
+        &self.local_subnets
+    }
+
+    /// The local UDP port, if it is fixed.
+    pub const fn local_port(&self) -> Option<u16> {
+        self.local_port
+    }
+
+    /// What is offered for the IKE SA. Never empty.
+    pub fn ike_offers(&self) -> &[IkeOffer] {
+        &self.ike_offers
+    }
+
+    /// How long the IKE SA may be used.
+    pub const fn ike_lifetime(&self) -> Duration {
+        self.ike_lifetime
+    }
+
+    /// After how long a silence the gateway is asked for a sign of life; `None`: never.
+    pub const fn dpd(&self) -> Option<Duration> {
+        self.dpd
+    }
+
+    /// How often a NAT keepalive is sent when nothing else was.
+    pub const fn keepalive(&self) -> Duration {
+        self.keepalive
+    }
+
+    /// The largest IKE datagram that is sent in one piece, in octets with IP header; `None`: never cut.
+    pub const fn fragmentation(&self) -> Option<u16> {
+        self.fragmentation
+    }
+
+    /// Whether INITIAL_CONTACT is sent.
+    pub const fn initial_contact(&self) -> bool {
+        self.initial_contact
+    }
+
+    /// What is offered for the child SA. Never empty.
+    pub fn esp_offers(&self) -> &[EspOffer] {
+        &self.esp_offers
+    }
+
+    /// How long a child SA may be used.
+    pub const fn esp_lifetime(&self) -> Duration {
+        self.esp_lifetime
+    }
+
+    /// Packets that may arrive out of order, 0 to 8192.
+    pub const fn replay_window(&self) -> u32 {
+        self.replay_window
+    }
+
+    /// Name of the TUN device: 1 to 15 octets.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// MTU of the TUN device; `None`: computed from the suite and the path.
+    pub const fn mtu(&self) -> Option<u16> {
+        self.mtu
+    }
+
+    /// Whether routes are set for what was negotiated.
+    pub const fn routes(&self) -> bool {
+        self.routes
+    }
+
+    /// Whether the default route may be among them.
+    pub const fn default_route(&self) -> bool {
+        self.default_route
+    }
+
+    /// How much is logged.
+    pub const fn log_level(&self) -> LogLevel {
+        self.log_level
+    }
+
+    /// How the log is written.
+    pub const fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+
+    /// Our side of the child SA (TSi). Everything of the asked families when the gateway assigns the address.
+    pub fn local_selectors(&self) -> Vec<Selector> {
+        match &self.address {
+            AddressMode::Virtual { ipv4, ipv6 } => {
+                let asked = [ipv4.then(Selector::any_v4), ipv6.then(Selector::any_v6)];
+                asked.into_iter().flatten().collect()
+            }
+            AddressMode::Fixed(addresses) if self.local_subnets.is_empty() => {
+                addresses.iter().copied().map(Selector::host).collect()
+            }
+            AddressMode::None | AddressMode::Fixed(_) => self.local_subnets.iter().map(Subnet::selector).collect(),
+        }
+    }
+
+    /// The gateway's side of the child SA (TSr).
+    pub fn remote_selectors(&self) -> Vec<Selector> {
+        self.subnets.iter().map(Subnet::selector).collect()
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAMES.iter().find(|(_, level)| level == self).map_or("", |(name, _)| name))
+    }
+}

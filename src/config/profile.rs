@@ -1,0 +1,83 @@
+//! What a configuration means for a tunnel.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::model::{AddressMode, Config};
+use crate::crypto::secret::Secret;
+use crate::ike::identity::Identity;
+use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, RetransmissionPolicy};
+use crate::sa::lifetime::Lifetime;
+use crate::tunnel::reconnect::ReconnectPolicy;
+use crate::tunnel::settings::{IKE_PORT, LocalIdentity, TunnelSettings};
+
+/// The IANA port for IKE and ESP in UDP (RFC 3948 §2.1).
+const ENCAPSULATION_PORT: u16 = 4500;
+const NONCE_LEN: u16 = 32;
+
+impl Config {
+    /// The tunnel that this configuration describes, with its pre-shared key.
+    pub fn tunnel_settings(&self, psk: Arc<Secret>) -> TunnelSettings {
+        TunnelSettings {
+            gateways: self.gateways.clone(),
+            first_port: self.first_port,
+            local_identity: self.local_identity.clone(),
+            remote_identity: self.remote_identity.clone(),
+            profile: self.profile(psk),
+            reconnect: ReconnectPolicy::default(),
+        }
+    }
+
+    /// The profile; for identities that depend on addresses it holds placeholders, which the tunnel replaces.
+    fn profile(&self, psk: Arc<Secret>) -> Profile {
+        let local_identity = match &self.local_identity {
+            LocalIdentity::Fixed(identity) => identity.clone(),
+            LocalIdentity::SourceAddress => Identity::Ipv4(Ipv4Addr::UNSPECIFIED),
+        };
+        Profile {
+            protocol: Protocol::Ikev2,
+            local_identity,
+            remote_identities: vec![self.remote_identity.clone().unwrap_or(Identity::Ipv4(Ipv4Addr::UNSPECIFIED))],
+            send_remote_identity: self.remote_identity.is_some(),
+            psk,
+            ike_offers: self.ike_offers.clone(),
+            ike_lifetime: time(self.ike_lifetime),
+            request: self.address_request(),
+            child: ChildProfile {
+                offers: self.esp_offers.clone(),
+                local: self.local_selectors(),
+                remote: self.remote_selectors(),
+                lifetime: time(self.esp_lifetime),
+                replay_window: self.replay_window,
+            },
+            encapsulation_port: if self.first_port == IKE_PORT { ENCAPSULATION_PORT } else { self.first_port },
+            retransmission: RetransmissionPolicy::default(),
+            dpd: self.dpd,
+            keepalive: self.keepalive,
+            fragmentation: self.fragmentation,
+            initial_contact: self.initial_contact,
+            nonce_len: NONCE_LEN,
+        }
+    }
+
+    fn address_request(&self) -> AddressRequest {
+        match &self.address {
+            AddressMode::Virtual { ipv4, ipv6 } => AddressRequest {
+                ipv4: ipv4.then_some(Ipv4Addr::UNSPECIFIED),
+                ipv6: ipv6.then_some(Ipv6Addr::UNSPECIFIED),
+                dns: true,
+                fixed: Vec::new(),
+            },
+            AddressMode::None => AddressRequest::default(),
+            AddressMode::Fixed(addresses) => {
+                let whole = |address: &IpAddr| (*address, if address.is_ipv4() { 32 } else { 128 });
+                AddressRequest { fixed: addresses.iter().map(whole).collect(), ..AddressRequest::default() }
+            }
+        }
+    }
+}
+
+const fn time(limit: Duration) -> Lifetime {
+    Lifetime { time: Some(limit), bytes: None, packets: None }
+}

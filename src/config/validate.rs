@@ -1,0 +1,88 @@
+//! Judges what the file says: every mistake is reported, and only without one there is a `Config`.
+
+mod host;
+mod negotiation;
+mod peer;
+
+use std::ops::RangeInclusive;
+
+use super::model::Config;
+use super::raw::Raw;
+use super::report::{Report, did_you_mean};
+use super::table::{At, Scalar};
+use crate::sa::nearest::nearest;
+
+/// A valid configuration, if nothing that it needs is missing. With errors in the report it must not be used.
+pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, report: &mut Report) -> Option<Config> {
+    let ike = negotiation::ike(&raw.ike, raw.allow_weak.as_ref(), report);
+    let esp = negotiation::esp(&raw.esp, raw.allow_weak.as_ref(), report);
+    let identities = peer::identities(&raw, variable, report);
+    let initial_contact = raw.ike.initial_contact.as_ref().map_or(identities.own_is_unique, |given| given.value);
+    let gateway = peer::gateway(raw.gateway, report);
+    let subnets = gateway.subnets.as_deref().unwrap_or_default();
+    let local = peer::local(&raw.local, subnets, report);
+    let tun = host::tun(&raw.tun, gateway.subnets_at.as_ref(), subnets, report);
+    let log = host::log(&raw.log, report);
+    if let Some(count) = gateway.subnets.as_ref().map(Vec::len) {
+        negotiation::children(&raw.esp, count, report);
+    }
+    Some(Config {
+        gateways: gateway.addresses?,
+        first_port: gateway.port,
+        remote_identity: identities.remote,
+        psk_source: gateway.psk_source?,
+        psk_format: gateway.psk_format,
+        subnets: gateway.subnets?,
+        local_identity: identities.local,
+        address: local.address?,
+        local_subnets: local.subnets,
+        local_port: local.port,
+        ike_offers: ike.offers,
+        ike_lifetime: ike.lifetime,
+        dpd: ike.dpd,
+        keepalive: ike.keepalive,
+        fragmentation: ike.fragmentation,
+        initial_contact,
+        esp_offers: esp.offers,
+        esp_lifetime: esp.lifetime,
+        replay_window: esp.replay_window,
+        device: tun.device,
+        mtu: tun.mtu,
+        routes: tun.routes,
+        default_route: tun.default_route,
+        log_level: log.0,
+        log_format: log.1,
+    })
+}
+
+/// A number within a range.
+fn number(given: &At<Scalar>, key: &str, range: RangeInclusive<u32>, report: &mut Report) -> Option<u32> {
+    let number = match given.value {
+        Scalar::Number(number) => u32::try_from(number).ok().filter(|number| range.contains(number)),
+        _ => {
+            report.error(given.span.clone(), format!("`{key}` is a number, not a {}", given.value.type_name()), None);
+            return None;
+        }
+    };
+    if number.is_none() {
+        let message = format!("`{key}` is {} to {}", range.start(), range.end());
+        report.error(given.span.clone(), message, None);
+    }
+    number
+}
+
+fn port(given: &At<Scalar>, report: &mut Report) -> Option<u16> {
+    number(given, "port", 1..=65535, report).and_then(|port| u16::try_from(port).ok())
+}
+
+/// One of a few words.
+fn choice<T: Copy>(given: &At<String>, key: &str, words: &[(&str, T)], report: &mut Report) -> Option<T> {
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == given.value) {
+        return Some(*value);
+    }
+    let known = words.iter().map(|(word, _)| *word);
+    let help = did_you_mean(nearest(&given.value, known.clone()))
+        .unwrap_or_else(|| format!("it is one of: {}", known.collect::<Vec<_>>().join(", ")));
+    report.error(given.span.clone(), format!("`{key}` cannot be `{}`", given.value), Some(help));
+    None
+}

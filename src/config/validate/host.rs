@@ -1,0 +1,81 @@
+//! `[tun]` and `[log]`: what is done to this machine.
+
+use super::{choice, number};
+use crate::config::model::{LogFormat, LogLevel};
+use crate::config::raw;
+use crate::config::report::Report;
+use crate::config::subnet::Subnet;
+use crate::config::table::{At, Scalar};
+use crate::sa::selector::Selector;
+
+pub(super) struct Tun {
+    pub(super) device: String,
+    pub(super) mtu: Option<u16>,
+    pub(super) routes: bool,
+    pub(super) default_route: bool,
+}
+
+const DEVICE: &str = "vpnd0";
+/// IFNAMSIZ of Linux without the NUL.
+const LONGEST_NAME: usize = 15;
+
+pub(super) fn tun(
+    raw: &raw::Tun,
+    subnets_at: Option<&At<Vec<At<String>>>>,
+    subnets: &[Subnet],
+    report: &mut Report,
+) -> Tun {
+    let device = raw.name.as_ref().map_or_else(|| DEVICE.to_owned(), |given| device(given, report));
+    let routes = raw.routes.as_ref().is_none_or(|given| given.value);
+    let default_route = raw.default_route.as_ref().is_some_and(|given| given.value);
+    let everything = covers_everything(subnets);
+    if let Some(given) = raw.default_route.as_ref().filter(|given| given.value) {
+        if !subnets.is_empty() && !everything {
+            let help = "add \"0.0.0.0/0\" or \"::/0\" to `subnets`, or remove this";
+            report.error(given.span.clone(), "no subnet is the default route", Some(help.into()));
+        } else if !routes {
+            report.error(given.span.clone(), "`default_route = true` contradicts `routes = false`", None);
+        }
+    }
+    if let Some(given) = subnets_at.filter(|_| everything && routes && !default_route) {
+        let widest = given.value.iter().find(|text| text.value.ends_with("/0"));
+        let span = widest.map_or(given.span.clone(), |text| text.span.clone());
+        let message = "this would take the default route: all traffic of this machine would go through the tunnel";
+        let help =
+            "if that is meant, write `default_route = true` under [tun]; to set routes yourself, `routes = false`";
+        report.error(span, message, Some(help.into()));
+    }
+    Tun { device, mtu: mtu(raw.mtu.as_ref(), subnets, report), routes, default_route }
+}
+
+pub(super) fn log(raw: &raw::Log, report: &mut Report) -> (LogLevel, LogFormat) {
+    let level = raw.level.as_ref().and_then(|given| choice(given, "level", LogLevel::NAMES, report));
+    let format = raw.format.as_ref().and_then(|given| choice(given, "format", LogFormat::NAMES, report));
+    (level.unwrap_or_default(), format.unwrap_or_default())
+}
+
+fn device(given: &At<String>, report: &mut Report) -> String {
+    let name = &given.value;
+    let letters = name.bytes().all(|octet| octet.is_ascii_graphic() && !b"/:%\"'\\".contains(&octet));
+    if name.is_empty() || name.len() > LONGEST_NAME || !letters || name == "." || name == ".." {
+        let message = format!("a device name is 1 to {LONGEST_NAME} letters, digits, `-`, `_` or `.`");
+        report.error(given.span.clone(), message, Some(format!("leave it out for {DEVICE}")));
+    }
+    name.clone()
+}
+
+fn mtu(given: Option<&At<Scalar>>, subnets: &[Subnet], report: &mut Report) -> Option<u16> {
+    let given = given?;
+    if given.value == Scalar::Text("auto".into()) {
+        return None;
+    }
+    // RFC 8200 §5; IPv4 asks for 68, which nobody can use (RFC 791 has every host accept 576).
+    let least = if subnets.iter().any(|subnet| subnet.address().is_ipv6()) { 1280 } else { 576 };
+    number(given, "mtu", least..=9000, report).and_then(|octets| u16::try_from(octets).ok())
+}
+
+/// Whether the subnets together are all of IPv4 or all of IPv6, in one piece or in several.
+fn covers_everything(subnets: &[Subnet]) -> bool {
+    let selectors: Vec<Selector> = subnets.iter().map(Subnet::selector).collect();
+    [Selector::any_v4(), Selector::any_v6()].iter().any(|all| all.is_subset_of(&selectors))
+}

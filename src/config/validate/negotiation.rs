@@ -1,0 +1,251 @@
+//! `[ike]` and `[esp]`: what is negotiated.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::number;
+use crate::config::duration::{self, DurationError};
+use crate::config::raw;
+use crate::config::report::{Report, did_you_mean};
+use crate::config::table::{At, Scalar};
+use crate::sa::notation::{NotationError, Parsed, parse_esp, parse_ike};
+use crate::sa::suite::{EsnOffer, EspOffer, IkeOffer};
+
+pub(super) struct Ike {
+    pub(super) offers: Vec<IkeOffer>,
+    pub(super) lifetime: Duration,
+    pub(super) dpd: Option<Duration>,
+    pub(super) keepalive: Duration,
+    pub(super) fragmentation: Option<u16>,
+}
+
+pub(super) struct Esp {
+    pub(super) offers: Vec<EspOffer>,
+    pub(super) lifetime: Duration,
+    pub(super) replay_window: u32,
+}
+
+/// Strong suites that most gateways know, combined mode first; the smallest public value is the one that is guessed.
+const IKE_PROPOSALS: &[&str] = &[
+    "aes256gcm16-aes128gcm16-prfsha384-prfsha256-x25519-ecp256-ecp384-modp2048-modp3072-modp4096",
+    "aes256-aes128-sha256-sha384-sha512-x25519-ecp256-ecp384-modp2048-modp3072-modp4096",
+];
+
+/// With perfect forward secrecy first; without it for gateways that refuse it when rekeying.
+const ESP_PROPOSALS: &[&str] = &[
+    "aes256gcm16-aes128gcm16-x25519-ecp256-ecp384-modp2048-modp3072-modp4096",
+    "aes256-aes128-sha256-sha384-sha512-x25519-ecp256-ecp384-modp2048-modp3072-modp4096",
+    "aes256gcm16-aes128gcm16",
+    "aes256-aes128-sha256-sha384-sha512",
+];
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 86_400;
+const IKE_LIFETIME: Duration = Duration::from_secs(4 * 60 * MINUTE);
+const ESP_LIFETIME: Duration = Duration::from_secs(60 * MINUTE);
+const DPD: Duration = Duration::from_secs(30);
+/// RFC 3948 §4.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Octets of a datagram that every IPv6 path carries (RFC 8200 §5).
+const FRAGMENTATION: u16 = 1280;
+const REPLAY_WINDOW: u32 = 1024;
+const LARGEST_REPLAY_WINDOW: u32 = 8192;
+/// RFC 7296 §3.3.1 numbers proposals with one octet.
+const MOST_PROPOSALS: usize = 32;
+
+pub(super) fn ike(raw: &raw::Ike, allow_weak: Option<&At<bool>>, report: &mut Report) -> Ike {
+    not_built(raw, report);
+    let lifetimes = Duration::from_secs(10)..Duration::from_secs(30 * DAY);
+    Ike {
+        offers: proposals(raw.proposals.as_ref(), IKE_PROPOSALS, allow_weak, parse_ike, report),
+        lifetime: span_of_time(raw.lifetime.as_ref(), "lifetime", &lifetimes, report).unwrap_or(IKE_LIFETIME),
+        dpd: dpd(raw.dpd.as_ref(), report),
+        keepalive: span_of_time(
+            raw.keepalive.as_ref(),
+            "keepalive",
+            &(Duration::from_secs(1)..Duration::from_secs(10 * MINUTE)),
+            report,
+        )
+        .unwrap_or(KEEPALIVE),
+        fragmentation: fragmentation(raw.fragmentation.as_ref(), report),
+    }
+}
+
+pub(super) fn esp(raw: &raw::Esp, allow_weak: Option<&At<bool>>, report: &mut Report) -> Esp {
+    let lifetimes = Duration::from_secs(10)..Duration::from_secs(30 * DAY);
+    let esn = esn(raw.esn.as_ref(), report);
+    let replay_window = raw.replay_window.as_ref().and_then(|given| {
+        let window = number(given, "replay_window", 0..=LARGEST_REPLAY_WINDOW, report)?;
+        if window == 0 {
+            let message = "packets can be replayed: the window is switched off";
+            report.warning(given.span.clone(), message, Some(format!("leave it out for {REPLAY_WINDOW}")));
+        }
+        Some(window)
+    });
+    Esp {
+        offers: proposals(raw.proposals.as_ref(), ESP_PROPOSALS, allow_weak, |text| parse_esp(text, esn), report),
+        lifetime: span_of_time(raw.lifetime.as_ref(), "lifetime", &lifetimes, report).unwrap_or(ESP_LIFETIME),
+        replay_window: replay_window.unwrap_or(REPLAY_WINDOW),
+    }
+}
+
+/// `[esp] children`: all subnets share one child SA, which is all that is built.
+pub(super) fn children(raw: &raw::Esp, subnets: usize, report: &mut Report) {
+    let Some(given) = &raw.children else { return };
+    let words = [("auto", true), ("one", true), ("per-subnet", subnets <= 1), ("any", false)];
+    if super::choice(given, "children", &words, report) == Some(false) {
+        let message = format!("`children = \"{}\"` is not built yet: all subnets share one child SA", given.value);
+        report.error(given.span.clone(), message, Some("write \"one\", or leave it out".into()));
+    }
+}
+
+fn not_built(raw: &raw::Ike, report: &mut Report) {
+    match &raw.version {
+        Some(At { value: Scalar::Number(2), .. }) | None => {}
+        Some(At { value: Scalar::Number(1), span, .. }) => {
+            let help = "write 2, and set the gateway to IKEv2 (strongSwan: keyexchange=ikev2)";
+            report.error(span.clone(), "IKEv1 is not built yet", Some(help.into()));
+        }
+        Some(given) => {
+            report.error(given.span.clone(), "`version` is 1 or 2", Some("leave it out for 2".into()));
+        }
+    }
+    for (given, key) in
+        [(&raw.mode, "mode"), (&raw.xauth_user, "xauth_user"), (&raw.xauth_password_file, "xauth_password_file")]
+    {
+        if let Some(given) = given {
+            let message = format!("`{key}` is for IKEv1, which is not built yet");
+            report.error(given.key.clone(), message, Some("remove it".into()));
+        }
+    }
+    if let Some(mobike) = raw.mobike.as_ref().filter(|mobike| mobike.value) {
+        let help = "write false, or leave it out: after a change of address vpnd connects anew";
+        report.error(mobike.span.clone(), "MOBIKE is not built yet", Some(help.into()));
+    }
+}
+
+fn proposals<T>(
+    given: Option<&At<Vec<At<String>>>>,
+    default: &[&str],
+    allow_weak: Option<&At<bool>>,
+    parse: impl Fn(&str) -> Result<Parsed<T>, Vec<NotationError>>,
+    report: &mut Report,
+) -> Vec<T> {
+    let Some(given) = given else {
+        return default.iter().filter_map(|text| parse(text).ok()).map(|parsed| parsed.offer).collect();
+    };
+    if given.value.is_empty() {
+        let help = Some(format!("leave it out for the default, or write [\"{}\"]", "aes256-sha256-modp2048"));
+        report.error(given.span.clone(), "there is no proposal in `proposals`", help);
+    }
+    if given.value.len() > MOST_PROPOSALS {
+        report.error(given.span.clone(), format!("more than {MOST_PROPOSALS} proposals"), None);
+        return Vec::new();
+    }
+    let mut offers = Vec::new();
+    for text in &given.value {
+        match parse(&text.value) {
+            Ok(parsed) => {
+                for weak in parsed.weak.iter().filter(|_| !allow_weak.is_some_and(|allowed| allowed.value)) {
+                    let message = format!("`{}` is weak: {}", weak.word, weak.why);
+                    let help = "if the gateway can do no better, write `allow_weak = true` under [security]";
+                    report.error(text.part(&text.value, &weak.span), message, Some(help.into()));
+                }
+                offers.push(parsed.offer);
+            }
+            Err(errors) => {
+                for error in errors {
+                    let span = error_span(text, &error.span);
+                    report.error(span, error.problem.to_string(), did_you_mean(error.problem.suggestion()));
+                }
+            }
+        }
+    }
+    offers
+}
+
+/// What is missing at the end of a proposal is shown at its closing quote.
+fn error_span(text: &At<String>, span: &Range<usize>) -> Range<usize> {
+    let part = text.part(&text.value, span);
+    if part.is_empty() { part.start..part.end.saturating_add(1) } else { part }
+}
+
+fn dpd(given: Option<&At<Scalar>>, report: &mut Report) -> Option<Duration> {
+    match given {
+        None => Some(DPD),
+        Some(At { value: Scalar::Flag(false), .. }) => None,
+        Some(At { value: Scalar::Text(text), .. }) if text == "off" => None,
+        Some(given) => {
+            let range = Duration::from_secs(1)..Duration::from_secs(DAY);
+            let read = span_of_time(Some(given), "dpd", &range, report);
+            Some(read.unwrap_or(DPD))
+        }
+    }
+}
+
+fn fragmentation(given: Option<&At<Scalar>>, report: &mut Report) -> Option<u16> {
+    match given {
+        None | Some(At { value: Scalar::Flag(true), .. }) => Some(FRAGMENTATION),
+        Some(At { value: Scalar::Flag(false), .. }) => None,
+        Some(given) => {
+            let octets = number(given, "fragmentation", 576..=65535, report);
+            octets.and_then(|octets| u16::try_from(octets).ok())
+        }
+    }
+}
+
+fn esn(given: Option<&At<Scalar>>, report: &mut Report) -> EsnOffer {
+    match given.map(|given| &given.value) {
+        None | Some(Scalar::Flag(false)) => EsnOffer::Without,
+        Some(Scalar::Flag(true)) => EsnOffer::Required,
+        Some(Scalar::Text(text)) if text == "auto" => EsnOffer::Either,
+        Some(_) => {
+            let span = given.map(|given| given.span.clone()).unwrap_or_default();
+            report.error(span, "`esn` is true, false or \"auto\"", None);
+            EsnOffer::Without
+        }
+    }
+}
+
+/// A duration within a range, both ends included.
+fn span_of_time(
+    given: Option<&At<Scalar>>,
+    key: &str,
+    range: &Range<Duration>,
+    report: &mut Report,
+) -> Option<Duration> {
+    let given = given?;
+    let span = given.span.clone();
+    let text = match &given.value {
+        Scalar::Text(text) => text,
+        Scalar::Number(number) => {
+            let help = Some(format!("write \"{number}s\" for seconds"));
+            report.error(span, format!("`{key}` is a duration in quotes with a unit"), help);
+            return None;
+        }
+        Scalar::Flag(_) => {
+            let help = Some("write for example \"8h\", \"90s\" or \"1h30m\"".into());
+            report.error(span, format!("`{key}` is a duration in quotes with a unit"), help);
+            return None;
+        }
+    };
+    match duration::parse(text) {
+        Ok(time) if range.start <= time && time <= range.end => Some(time),
+        Ok(_) | Err(DurationError::TooLong) => {
+            let (least, most) = (duration::shown(range.start), duration::shown(range.end));
+            let help = (key == "dpd").then(|| "write \"off\" for never".to_owned());
+            report.error(span, format!("`{key}` is {least} to {most}"), help);
+            None
+        }
+        Err(DurationError::NoUnit) => {
+            let help = Some(format!("did you mean \"{text}s\"? units are d, h, m, s"));
+            report.error(span, format!("`{key}` lacks a unit"), help);
+            None
+        }
+        Err(DurationError::Form) => {
+            let help = Some("write for example \"8h\", \"90s\" or \"1h30m\"".into());
+            report.error(span, format!("`{text}` is no duration"), help);
+            None
+        }
+    }
+}
