@@ -3,7 +3,7 @@
 
 pub mod duration;
 mod identity;
-mod model;
+pub mod model;
 mod profile;
 mod raw;
 pub mod report;

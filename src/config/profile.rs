@@ -9,6 +9,7 @@ use crate::crypto::secret::Secret;
 use crate::ike::identity::Identity;
 use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, RetransmissionPolicy};
 use crate::sa::lifetime::Lifetime;
+use crate::tunnel::diagnosis::Context;
 use crate::tunnel::reconnect::ReconnectPolicy;
 use crate::tunnel::settings::{IKE_PORT, LocalIdentity, TunnelSettings};
 
@@ -26,6 +27,18 @@ impl Config {
             remote_identity: self.remote_identity.clone(),
             profile: self.profile(psk),
             reconnect: ReconnectPolicy::default(),
+        }
+    }
+
+    /// What a failure with `remote` is explained by.
+    pub fn context(&self, remote: Option<IpAddr>) -> Context<'_> {
+        Context {
+            gateways: &self.gateways,
+            first_port: self.first_port,
+            local_identity: &self.local_identity,
+            ike_lifetime: Some(self.ike_lifetime),
+            remote,
+            psk_key: self.psk_source.key(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! One configured gateway: which address to try, how long to wait, which inner addresses came, what to tell a person when it fails.
 //! It does not know how a name is resolved, a socket opened, a route set or a file read: it asks.
 
+pub mod diagnosis;
 pub mod progress;
 pub mod reconnect;
 pub mod settings;

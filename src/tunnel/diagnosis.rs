@@ -1,0 +1,779 @@
+//! What a failure means to the person who runs the client: what happened, which configuration key it concerns, what either side
+//! said, and what to try. It knows the causes that gateways are known for; it does not know how they are shown.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::ike::action::{Failure, Phase};
+use crate::ike::identity::Identity;
+use crate::sa::notation::{group_name, parse_ike};
+use crate::sa::selector::Selector;
+use crate::tunnel::settings::{Host, IKE_PORT, LocalIdentity};
+
+/// How the program ends. The numbers are the command line's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExitKind {
+    /// As asked.
+    Success,
+    /// None of the others.
+    Other,
+    /// The command line or the configuration is wrong.
+    Configuration,
+    /// The host does not let us: device, addresses, routes.
+    Privileges,
+    /// The gateway does not answer.
+    Unreachable,
+    /// One side does not accept the other's identity or key.
+    Authentication,
+    /// No algorithms in common.
+    Proposal,
+    /// No subnets in common, or no inner address.
+    Selectors,
+}
+
+/// A failure as people read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// How the program ends if it ends by this.
+    pub exit: ExitKind,
+    /// What happened.
+    pub what: String,
+    /// The configuration key that it concerns, such as `[ike] proposals`.
+    pub key: Option<&'static str>,
+    /// What we said or wanted.
+    pub ours: Option<String>,
+    /// What the gateway said or wanted; escaped.
+    pub theirs: Option<String>,
+    /// What to try.
+    pub fix: String,
+}
+
+/// With whom something failed, and what was configured.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// As configured.
+    pub gateways: &'a [Host],
+    /// Port of the first message.
+    pub first_port: u16,
+    /// Who we say we are.
+    pub local_identity: &'a LocalIdentity,
+    /// How long the IKE SA may be used.
+    pub ike_lifetime: Option<Duration>,
+    /// The gateway's address, once one was tried.
+    pub remote: Option<IpAddr>,
+    /// The configuration key of the pre-shared key, such as `[gateway] psk_file`.
+    pub psk_key: &'static str,
+}
+
+const ADDRESS: &str = "[gateway] address";
+const GATEWAY_ID: &str = "[gateway] id";
+const GATEWAY_PORT: &str = "[gateway] port";
+const SUBNETS: &str = "[gateway] subnets";
+const LOCAL_ID: &str = "[local] id";
+const LOCAL_ADDRESS: &str = "[local] address";
+const IKE_PROPOSALS: &str = "[ike] proposals";
+const IKE_LIFETIME: &str = "[ike] lifetime";
+const DPD: &str = "[ike] dpd";
+const ESP_PROPOSALS: &str = "[esp] proposals";
+
+impl Diagnosis {
+    /// What a session's end means.
+    pub fn of(failure: &Failure, context: &Context<'_>) -> Self {
+        match failure {
+            Failure::NoAnswer { phase, sent, waited, hints } => no_answer(*phase, *sent, *waited, hints, context),
+            Failure::IkeProposalRefused { offered, wanted_group } => ike_refused(offered, *wanted_group, context),
+            Failure::ChildProposalRefused { offered } => child_refused(offered, context),
+            Failure::AuthenticationRefused { local, remote } => authentication_refused(local, remote.as_ref(), context),
+            Failure::PeerAuthenticationFailed { identity } => peer_failed(identity, context),
+            Failure::PeerIdentityUnexpected { expected, received } => identity_unexpected(expected, received, context),
+            Failure::PeerMethodUnexpected { method } => method_unexpected(method, context),
+            Failure::SelectorsRefused { local, remote, answered } => {
+                selectors_refused(local, remote, answered.as_ref(), context)
+            }
+            Failure::AddressRefused { reason } => address_refused(reason, context),
+            Failure::Refused { phase, notify } => refused(*phase, notify, context),
+            Failure::PeerViolation { what } => Self {
+                exit: ExitKind::Other,
+                what: format!("{} broke the protocol in an authenticated message", context.gateway()),
+                key: None,
+                ours: None,
+                theirs: Some((*what).to_owned()),
+                fix: "one of the two programs has a fault: run with --log-level debug and report what you see, \
+                      with the gateway's make and release"
+                    .into(),
+            },
+            Failure::Unsendable { phase } => unsendable(*phase),
+            Failure::ClosedByPeer => Self {
+                exit: ExitKind::Other,
+                what: format!("{} closed the tunnel", context.gateway()),
+                key: Some(LOCAL_ID),
+                ours: Some(context.own_identity()),
+                theirs: Some("DELETE".into()),
+                fix: "the gateway's log says why. If another client uses the same identity, give each its own \
+                      (id = \"${HOSTNAME}\" under [local]), or let the gateway keep both (strongSwan: uniqueids=never)"
+                    .into(),
+            },
+            Failure::PeerDead { silent } => Self {
+                exit: ExitKind::Unreachable,
+                what: format!("{} was silent for {} s and gave no sign of life", context.gateway(), silent.as_secs()),
+                key: Some(DPD),
+                ours: Some(context.own_identity()),
+                theirs: None,
+                fix: "check the network between here and the gateway. If it happens again and again, another client \
+                      with the same identity may displace this one in silence: give each its own identity"
+                    .into(),
+            },
+            Failure::LifetimeEnded => Self {
+                exit: ExitKind::Other,
+                what: "the lifetime of the keys ended".into(),
+                key: Some(IKE_LIFETIME),
+                ours: context.ike_lifetime.map(|time| format!("{} s", time.as_secs())),
+                theirs: None,
+                fix: "nothing, if the tunnel comes back: keys are replaced by connecting anew. \
+                      Longer lifetimes under [ike] and [esp] make that rarer"
+                    .into(),
+            },
+            Failure::ClosedByUs { confirmed } => Self {
+                exit: ExitKind::Success,
+                what: "the tunnel was closed".into(),
+                key: None,
+                ours: Some("DELETE".into()),
+                theirs: Some(if *confirmed { "confirmed" } else { "no answer" }.into()),
+                fix: match confirmed {
+                    true => "nothing".into(),
+                    false => "nothing; the gateway may keep its side until it notices that we are gone".into(),
+                },
+            },
+        }
+    }
+
+    /// The gateway's name has no address.
+    pub fn not_resolved(gateway: &str, reason: &str) -> Self {
+        Self {
+            exit: ExitKind::Unreachable,
+            what: format!("the name {} was not resolved", escaped(gateway)),
+            key: Some(ADDRESS),
+            ours: Some(escaped(gateway)),
+            theirs: Some(escaped(reason)),
+            fix: "check the name's spelling and that DNS works here, or write the address".into(),
+        }
+    }
+
+    /// The host has no way to the gateway.
+    pub fn no_path(remote: IpAddr, reason: &str) -> Self {
+        Self {
+            exit: ExitKind::Unreachable,
+            what: format!("this host has no way to {remote}"),
+            key: Some(ADDRESS),
+            ours: None,
+            theirs: Some(escaped(reason)),
+            fix: match remote {
+                IpAddr::V4(_) => "check that the network is up and has a route to the gateway".into(),
+                IpAddr::V6(_) => "check that this host has IPv6, or write an IPv4 address".into(),
+            },
+        }
+    }
+
+    /// Addresses or routes could not be set.
+    pub fn host_failed(reason: &str) -> Self {
+        Self {
+            exit: ExitKind::Privileges,
+            what: "this host could not be set up for the tunnel".into(),
+            key: Some("[tun]"),
+            ours: None,
+            theirs: Some(escaped(reason)),
+            fix: "vpnd needs CAP_NET_ADMIN and /dev/net/tun: run it as root, or give the container both".into(),
+        }
+    }
+
+    /// The tunnel was to be up by now, and nothing failed yet.
+    pub fn not_up_in_time(waited: Duration, context: &Context<'_>) -> Self {
+        Self {
+            exit: ExitKind::Unreachable,
+            what: format!("{} did not answer within {} s", context.gateway(), waited.as_secs()),
+            key: Some(ADDRESS),
+            ours: context.remote.map(|remote| format!("UDP to {remote}, port {}", context.first_port)),
+            theirs: None,
+            fix: context.reach(),
+        }
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        let mut line = |name: &str, text: Option<&str>| match text {
+            Some(text) => write!(f, "\n  {name:<8} {text}"),
+            None => Ok(()),
+        };
+        line("key:", self.key)?;
+        line("ours:", self.ours.as_deref())?;
+        line("gateway:", self.theirs.as_deref())?;
+        line("try:", Some(&self.fix))
+    }
+}
+
+impl Context<'_> {
+    fn gateway(&self) -> String {
+        let host = self.gateways.first().map(ToString::to_string);
+        match (self.remote, host) {
+            (Some(remote), Some(host)) if self.gateways.len() == 1 && host != remote.to_string() => {
+                format!("the gateway {} ({remote})", escaped(&host))
+            }
+            (Some(remote), _) => format!("the gateway {remote}"),
+            (None, Some(host)) => format!("the gateway {}", escaped(&host)),
+            (None, None) => "the gateway".into(),
+        }
+    }
+
+    fn own_identity(&self) -> String {
+        match self.local_identity {
+            LocalIdentity::Fixed(identity) => format!("identity {identity}"),
+            LocalIdentity::SourceAddress => "identity: the address we send from".into(),
+        }
+    }
+
+    fn reach(&self) -> String {
+        match self.first_port {
+            IKE_PORT => {
+                "check the address, that a gateway runs there and accepts this client's address, and that firewalls let \
+                 UDP 500 and 4500 pass both ways; if only 4500 passes, write `port = 4500` under [gateway]"
+            }
+            _ => {
+                "check the address, that a gateway runs there and accepts this client's address, and that firewalls let \
+                 this UDP port pass both ways; some gateways begin on port 500 only: leave `port` out"
+            }
+        }
+        .into()
+    }
+}
+
+fn no_answer(phase: Phase, sent: u32, waited: Duration, hints: &[String], context: &Context<'_>) -> Diagnosis {
+    let exchange = exchange(phase);
+    let times = if sent == 1 { "once".to_owned() } else { format!("{sent} times") };
+    let what = format!("{} did not answer {exchange} (sent {times} in {} s)", context.gateway(), waited.as_secs());
+    let (key, fix) = match phase {
+        Phase::SaInit => (ADDRESS, context.reach()),
+        Phase::Auth => (
+            GATEWAY_PORT,
+            "the first exchange was answered, so the gateway is there. Check that firewalls let UDP 4500 pass both ways, \
+             that fragments are not dropped on the way, and the gateway's log: some are silent when they do not know \
+             our identity"
+                .into(),
+        ),
+        Phase::Informational => (DPD, "check the network between here and the gateway".into()),
+    };
+    Diagnosis {
+        exit: ExitKind::Unreachable,
+        what,
+        key: Some(key),
+        ours: Some(format!("{exchange} to UDP port {}", context.first_port)),
+        theirs: (!hints.is_empty()).then(|| format!("{} (unprotected: anybody can have sent that)", list(hints))),
+        fix,
+    }
+}
+
+fn ike_refused(offered: &[String], wanted_group: Option<u16>, context: &Context<'_>) -> Diagnosis {
+    let (theirs, fix) = match wanted_group {
+        Some(number) => {
+            let name = group_name(number).map_or_else(|| format!("group {number}"), str::to_owned);
+            (format!("INVALID_KE_PAYLOAD: asks for {name}"), group_fix(&name))
+        }
+        None => (
+            "NO_PROPOSAL_CHOSEN: it does not say what it would accept".to_owned(),
+            "write the gateway's own proposal: every algorithm must match (strongSwan: `ike=` or `proposals`, \
+             elsewhere \"phase 1\"). Older gateways accept only sha1 or modp1024, which need `allow_weak = true` under \
+             [security]"
+                .to_owned(),
+        ),
+    };
+    Diagnosis {
+        exit: ExitKind::Proposal,
+        what: format!("{} accepts none of the IKE proposals", context.gateway()),
+        key: Some(IKE_PROPOSALS),
+        ours: Some(list(offered)),
+        theirs: Some(theirs),
+        fix,
+    }
+}
+
+fn group_fix(name: &str) -> String {
+    match parse_ike(&format!("aes256-sha256-{name}")) {
+        Ok(parsed) if parsed.weak.is_empty() => format!("add `-{name}` to the proposals"),
+        Ok(_) => format!(
+            "let the gateway use modp2048 or ecp256; or add `-{name}`, with `allow_weak = true` under [security]"
+        ),
+        Err(_) => "let the gateway use a group that vpnd has: modp2048, ecp256 or x25519".into(),
+    }
+}
+
+fn child_refused(offered: &[String], context: &Context<'_>) -> Diagnosis {
+    Diagnosis {
+        exit: ExitKind::Proposal,
+        what: format!("{} accepts none of the ESP proposals", context.gateway()),
+        key: Some(ESP_PROPOSALS),
+        ours: Some(list(offered)),
+        theirs: Some("NO_PROPOSAL_CHOSEN: it does not say what it would accept".into()),
+        fix: "authentication succeeded; write the gateway's own proposal (strongSwan: `esp=` or `esp_proposals`, \
+              elsewhere \"phase 2\"), and compare `esn`"
+            .into(),
+    }
+}
+
+fn authentication_refused(local: &Identity, remote: Option<&Identity>, context: &Context<'_>) -> Diagnosis {
+    let ours = match remote {
+        Some(remote) => format!("identity {local}, asking for {remote}"),
+        None => format!("identity {local}"),
+    };
+    let by_address = *context.local_identity == LocalIdentity::SourceAddress;
+    let (key, identity) = if by_address {
+        (
+            LOCAL_ID,
+            "The identity is the address of this host, which is another one behind a NAT: set `id` under [local]. ",
+        )
+    } else {
+        (context.psk_key, "")
+    };
+    Diagnosis {
+        exit: ExitKind::Authentication,
+        what: format!("{} refused our identity or pre-shared key", context.gateway()),
+        key: Some(key),
+        ours: Some(ours),
+        theirs: Some("AUTHENTICATION_FAILED".into()),
+        fix: format!(
+            "compare the pre-shared key ({}) with the gateway's, and the identity with the one it expects \
+             (strongSwan: `rightid`). {identity}The gateway's log says which of the two it is",
+            context.psk_key
+        ),
+    }
+}
+
+fn peer_failed(identity: &Identity, context: &Context<'_>) -> Diagnosis {
+    Diagnosis {
+        exit: ExitKind::Authentication,
+        what: format!("{} did not prove that it has the pre-shared key", context.gateway()),
+        key: Some(context.psk_key),
+        ours: None,
+        theirs: Some(format!("identity {identity}")),
+        fix: "compare the pre-shared key with the one that the gateway has for this pair of identities. If they are equal, \
+              something between here and the gateway answers in its place"
+            .into(),
+    }
+}
+
+fn identity_unexpected(expected: &[Identity], received: &Identity, context: &Context<'_>) -> Diagnosis {
+    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+    let fix = match configured(received) {
+        Some(text) => format!("if that is your gateway, write `id = {text}` under [gateway]"),
+        None => "give the gateway a name or an address as its identity (strongSwan: `leftid`), and write that as `id`"
+            .into(),
+    };
+    Diagnosis {
+        exit: ExitKind::Authentication,
+        what: format!("{} calls itself something else", context.gateway()),
+        key: Some(GATEWAY_ID),
+        ours: Some(format!("expected {}", list(&expected))),
+        theirs: Some(format!("identity {received}")),
+        fix,
+    }
+}
+
+/// How an identity stands in the configuration; `None` when it cannot.
+fn configured(identity: &Identity) -> Option<String> {
+    let text = match identity {
+        Identity::Ipv4(address) => address.to_string(),
+        Identity::Ipv6(address) => address.to_string(),
+        Identity::Fqdn(name) if name.parse::<IpAddr>().is_ok() => format!("fqdn:{name}"),
+        Identity::Fqdn(name) => name.clone(),
+        Identity::Email(name) => format!("email:{name}"),
+        Identity::KeyId(octets) => format!("keyid:{}", std::str::from_utf8(octets).ok()?),
+        Identity::Other(..) => return None,
+    };
+    let plain = text.len() <= 128 && text.chars().all(|letter| letter.is_ascii_graphic() && !"\"\\`$".contains(letter));
+    plain.then(|| format!("\"{text}\""))
+}
+
+fn method_unexpected(method: &str, context: &Context<'_>) -> Diagnosis {
+    Diagnosis {
+        exit: ExitKind::Authentication,
+        what: format!("{} does not authenticate itself by the pre-shared key", context.gateway()),
+        key: Some(context.psk_key),
+        ours: Some("pre-shared key".into()),
+        theirs: Some(escaped(method)),
+        fix: "vpnd knows pre-shared keys only: set the gateway to PSK in both directions (strongSwan: `authby=psk`)"
+            .into(),
+    }
+}
+
+fn selectors_refused(
+    local: &[Selector],
+    remote: &[Selector],
+    answered: Option<&(Vec<Selector>, Vec<Selector>)>,
+    context: &Context<'_>,
+) -> Diagnosis {
+    let (theirs, fix) = match answered {
+        Some((local, remote)) => (
+            format!("{} (here) and {} (there)", selectors(local), selectors(remote)),
+            "the gateway answered more or something else than was asked: set `subnets` to what it serves",
+        ),
+        None => (
+            "TS_UNACCEPTABLE".to_owned(),
+            "compare `subnets` with what the gateway serves (strongSwan: `leftsubnet`; elsewhere proxy IDs or phase 2 \
+             selectors). Some gateways, such as Cisco ASA, FortiGate and MikroTik, accept exactly one pair of subnets: \
+             write one, as it stands there. Without an address from the gateway, compare `subnets` under [local] too",
+        ),
+    };
+    Diagnosis {
+        exit: ExitKind::Selectors,
+        what: format!("{} does not carry these subnets", context.gateway()),
+        key: Some(SUBNETS),
+        ours: Some(format!("{} (here) and {} (there)", selectors(local), selectors(remote))),
+        theirs: Some(theirs),
+        fix: fix.into(),
+    }
+}
+
+fn address_refused(reason: &str, context: &Context<'_>) -> Diagnosis {
+    Diagnosis {
+        exit: ExitKind::Selectors,
+        what: format!("{} gave no inner address that can be used", context.gateway()),
+        key: Some(LOCAL_ADDRESS),
+        ours: Some("an address from the gateway".into()),
+        theirs: Some(escaped(reason)),
+        fix: "give the gateway a pool of addresses for clients (strongSwan: `rightsourceip`) and check that it is not used \
+              up; for a site-to-site gateway, which assigns none, write `subnets` or an `address` under [local]"
+            .into(),
+    }
+}
+
+fn refused(phase: Phase, notify: &str, context: &Context<'_>) -> Diagnosis {
+    let (exit, key, fix) = match notify {
+        "SINGLE_PAIR_REQUIRED" => {
+            (ExitKind::Selectors, Some(SUBNETS), "the gateway accepts one subnet a child SA: write a single one")
+        }
+        "TS_UNACCEPTABLE" => (ExitKind::Selectors, Some(SUBNETS), "compare `subnets` with what the gateway serves"),
+        "INTERNAL_ADDRESS_FAILURE" => (
+            ExitKind::Selectors,
+            Some(LOCAL_ADDRESS),
+            "the gateway's pool of addresses is empty or not meant for this identity: look at its leases. Clients that \
+             ended without a DELETE keep theirs until the gateway notices",
+        ),
+        "FAILED_CP_REQUIRED" => (
+            ExitKind::Selectors,
+            Some(LOCAL_ADDRESS),
+            "the gateway insists on assigning an address: write `address = \"virtual\"` under [local], and no `subnets`",
+        ),
+        "NO_PROPOSAL_CHOSEN" => (ExitKind::Proposal, Some(ESP_PROPOSALS), "write the gateway's own proposal"),
+        "INVALID_KE_PAYLOAD" => (ExitKind::Proposal, Some(IKE_PROPOSALS), "write the group that the gateway uses"),
+        "AUTHENTICATION_FAILED" => {
+            (ExitKind::Authentication, Some(context.psk_key), "compare pre-shared key and identities on both sides")
+        }
+        "NO_ADDITIONAL_SAS" => (
+            ExitKind::Other,
+            None,
+            "the gateway allows no further tunnel: look at its limits, and at tunnels of ours that it has not forgotten",
+        ),
+        "TEMPORARY_FAILURE" => (ExitKind::Other, None, "the gateway is busy: nothing, if the next attempt succeeds"),
+        "INVALID_MAJOR_VERSION" => {
+            (ExitKind::Other, Some("[ike] version"), "the gateway does not speak IKEv2: switch it on there")
+        }
+        "INVALID_SYNTAX" | "UNSUPPORTED_CRITICAL_PAYLOAD" => (
+            ExitKind::Other,
+            None,
+            "the gateway did not understand us: run with --log-level debug and report what you see, with its make and release",
+        ),
+        _ => (ExitKind::Other, None, "the gateway's log says why"),
+    };
+    Diagnosis {
+        exit,
+        what: format!("{} refused us in {}", context.gateway(), exchange(phase)),
+        key,
+        ours: None,
+        theirs: Some(escaped(notify)),
+        fix: fix.into(),
+    }
+}
+
+fn unsendable(phase: Phase) -> Diagnosis {
+    let key = if phase == Phase::SaInit { IKE_PROPOSALS } else { SUBNETS };
+    Diagnosis {
+        exit: ExitKind::Configuration,
+        what: format!("the configuration asks for more than one {} message can hold", exchange(phase)),
+        key: Some(key),
+        ours: None,
+        theirs: None,
+        fix: "write fewer proposals and subnets; with `fragmentation = false` under [ike], switch it on again".into(),
+    }
+}
+
+const fn exchange(phase: Phase) -> &'static str {
+    match phase {
+        Phase::SaInit => "IKE_SA_INIT",
+        Phase::Auth => "IKE_AUTH",
+        Phase::Informational => "INFORMATIONAL",
+    }
+}
+
+/// Selectors as subnets where they are, otherwise as ranges.
+pub fn selectors(list: &[Selector]) -> String {
+    const SHOWN: usize = 8;
+    let mut texts: Vec<String> = list.iter().take(SHOWN).map(selector).collect();
+    if let Some(more) = list.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        texts.push(format!("{more} more"));
+    }
+    if texts.is_empty() { "nothing".into() } else { texts.join(", ") }
+}
+
+fn selector(selector: &Selector) -> String {
+    let mut text = match selector.to_prefixes().as_slice() {
+        [(address, prefix_len)] => format!("{address}/{prefix_len}"),
+        _ => format!("{}-{}", selector.start(), selector.end()),
+    };
+    if selector.protocol() != 0 {
+        text.push_str(&format!(" protocol {}", selector.protocol()));
+    }
+    if selector.is_opaque_port() {
+        text.push_str(" opaque ports");
+    } else if !selector.is_any_port() {
+        text.push_str(&format!(" ports {}-{}", selector.first_port(), selector.last_port()));
+    }
+    text
+}
+
+fn list(texts: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let mut shown: Vec<String> = texts.iter().take(SHOWN).map(|text| escaped(text)).collect();
+    if texts.len() > SHOWN {
+        shown.push("...".into());
+    }
+    shown.join(", ")
+}
+
+/// What came from outside, safe to show: control characters escaped, cut at 200 characters.
+fn escaped(text: &str) -> String {
+    let mut shown: String = text.chars().take(200).flat_map(|letter| letter.escape_debug()).collect();
+    if text.chars().nth(200).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REMOTE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn diagnose(failure: &Failure) -> Diagnosis {
+        let gateways = [Host::Name("vpn.example.org".into())];
+        let local_identity = LocalIdentity::Fixed(Identity::Email("client@example.com".into()));
+        let context = Context {
+            gateways: &gateways,
+            first_port: 500,
+            local_identity: &local_identity,
+            ike_lifetime: Some(Duration::from_secs(3600)),
+            remote: Some(REMOTE),
+            psk_key: "[gateway] psk_file",
+        };
+        Diagnosis::of(failure, &context)
+    }
+
+    fn subnet(text: &str) -> Vec<Selector> {
+        let (address, prefix_len) = text.split_once('/').unwrap();
+        vec![Selector::from_prefix(address.parse().unwrap(), prefix_len.parse().unwrap()).unwrap()]
+    }
+
+    fn one_of_each() -> Vec<(Failure, ExitKind, &'static [&'static str])> {
+        let client = Identity::Email("client@example.com".into());
+        let other = Identity::Fqdn("other.example.com".into());
+        let offered = vec!["aes256-sha256-ecp256".to_owned()];
+        let waited = Duration::from_secs(64);
+        let silent_init =
+            Failure::NoAnswer { phase: Phase::SaInit, sent: 9, waited, hints: vec!["NO_PROPOSAL_CHOSEN".into()] };
+        let silent_auth = Failure::NoAnswer { phase: Phase::Auth, sent: 9, waited, hints: vec![] };
+        let narrowed = Some((subnet("10.1.0.0/16"), subnet("10.99.0.0/24")));
+        let selectors = |answered| Failure::SelectorsRefused {
+            local: subnet("0.0.0.0/0"),
+            remote: subnet("10.250.0.0/24"),
+            answered,
+        };
+        let notify = |name: &str| Failure::Refused { phase: Phase::Auth, notify: name.into() };
+        vec![
+            (
+                silent_init,
+                ExitKind::Unreachable,
+                &["vpn.example.org (192.0.2.1)", "[gateway] address", "9 times", "NO_PROPOSAL_CHOSEN", "4500"],
+            ),
+            (silent_auth, ExitKind::Unreachable, &["IKE_AUTH", "4500"]),
+            (
+                Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: None },
+                ExitKind::Proposal,
+                &["[ike] proposals", "aes256-sha256-ecp256", "NO_PROPOSAL_CHOSEN"],
+            ),
+            (
+                Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: Some(20) },
+                ExitKind::Proposal,
+                &["aes256-sha256-ecp256", "asks for ecp384", "add `-ecp384`"],
+            ),
+            (
+                Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: Some(2) },
+                ExitKind::Proposal,
+                &["asks for modp1024", "allow_weak"],
+            ),
+            (
+                Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: Some(24) },
+                ExitKind::Proposal,
+                &["modp2048s256", "let the gateway use"],
+            ),
+            (
+                Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: Some(999) },
+                ExitKind::Proposal,
+                &["group 999"],
+            ),
+            (
+                Failure::ChildProposalRefused { offered },
+                ExitKind::Proposal,
+                &["[esp] proposals", "aes256-sha256-ecp256", "NO_PROPOSAL_CHOSEN"],
+            ),
+            (
+                Failure::AuthenticationRefused { local: client.clone(), remote: None },
+                ExitKind::Authentication,
+                &["[gateway] psk_file", "client@example.com", "AUTHENTICATION_FAILED"],
+            ),
+            (
+                Failure::PeerAuthenticationFailed { identity: other.clone() },
+                ExitKind::Authentication,
+                &["[gateway] psk_file", "other.example.com"],
+            ),
+            (
+                Failure::PeerIdentityUnexpected {
+                    expected: vec![Identity::Ipv4([192, 0, 2, 1].into())],
+                    received: other,
+                },
+                ExitKind::Authentication,
+                &["[gateway] id", "192.0.2.1", "`id = \"other.example.com\"`"],
+            ),
+            (
+                Failure::PeerMethodUnexpected { method: "EAP".into() },
+                ExitKind::Authentication,
+                &["EAP", "pre-shared key"],
+            ),
+            (selectors(None), ExitKind::Selectors, &["[gateway] subnets", "10.250.0.0/24", "TS_UNACCEPTABLE"]),
+            (selectors(narrowed), ExitKind::Selectors, &["10.250.0.0/24", "10.99.0.0/24"]),
+            (
+                Failure::AddressRefused { reason: "INTERNAL_ADDRESS_FAILURE".into() },
+                ExitKind::Selectors,
+                &["[local] address", "INTERNAL_ADDRESS_FAILURE", "rightsourceip"],
+            ),
+            (notify("SINGLE_PAIR_REQUIRED"), ExitKind::Selectors, &["SINGLE_PAIR_REQUIRED", "[gateway] subnets"]),
+            (notify("NO_ADDITIONAL_SAS"), ExitKind::Other, &["IKE_AUTH", "NO_ADDITIONAL_SAS"]),
+            (notify("INVALID_SYNTAX"), ExitKind::Other, &["INVALID_SYNTAX"]),
+            (notify("notify 40000"), ExitKind::Other, &["notify 40000"]),
+            (Failure::PeerViolation { what: "two SA payloads" }, ExitKind::Other, &["two SA payloads"]),
+            (Failure::Unsendable { phase: Phase::Auth }, ExitKind::Configuration, &["IKE_AUTH", "fewer"]),
+            (Failure::ClosedByPeer, ExitKind::Other, &["DELETE", "client@example.com", "uniqueids=never"]),
+            (Failure::PeerDead { silent: waited }, ExitKind::Unreachable, &["64 s", "[ike] dpd"]),
+            (Failure::LifetimeEnded, ExitKind::Other, &["[ike] lifetime", "3600 s"]),
+            (Failure::ClosedByUs { confirmed: true }, ExitKind::Success, &["confirmed"]),
+            (Failure::ClosedByUs { confirmed: false }, ExitKind::Success, &["no answer"]),
+        ]
+    }
+
+    #[test]
+    fn every_failure_says_what_happened_and_what_to_try() {
+        for (failure, exit, words) in one_of_each() {
+            let diagnosis = diagnose(&failure);
+            let text = diagnosis.to_string();
+            assert_eq!(diagnosis.exit, exit, "{text}");
+            assert!(!diagnosis.what.is_empty() && !diagnosis.fix.is_empty());
+            for word in words {
+                assert!(text.contains(word), "{word:?} is missing in:\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_failure_is_left_out() {
+        let number = |failure: &Failure| match failure {
+            Failure::NoAnswer { .. } => 0,
+            Failure::IkeProposalRefused { .. } => 1,
+            Failure::ChildProposalRefused { .. } => 2,
+            Failure::AuthenticationRefused { .. } => 3,
+            Failure::PeerAuthenticationFailed { .. } => 4,
+            Failure::PeerIdentityUnexpected { .. } => 5,
+            Failure::PeerMethodUnexpected { .. } => 6,
+            Failure::SelectorsRefused { .. } => 7,
+            Failure::AddressRefused { .. } => 8,
+            Failure::Refused { .. } => 9,
+            Failure::PeerViolation { .. } => 10,
+            Failure::ClosedByPeer => 11,
+            Failure::PeerDead { .. } => 12,
+            Failure::LifetimeEnded => 13,
+            Failure::ClosedByUs { .. } => 14,
+            Failure::Unsendable { .. } => 15,
+        };
+        let seen: std::collections::BTreeSet<i32> = one_of_each().iter().map(|(failure, ..)| number(failure)).collect();
+        assert!(seen.into_iter().eq(0..16));
+    }
+
+    #[test]
+    fn an_identity_from_an_address_is_named_as_the_likely_cause() {
+        let gateways = [Host::Address(REMOTE)];
+        let context = Context {
+            gateways: &gateways,
+            first_port: 4500,
+            local_identity: &LocalIdentity::SourceAddress,
+            ike_lifetime: None,
+            remote: Some(REMOTE),
+            psk_key: "[gateway] psk_env",
+        };
+        let local = Identity::Ipv4([172, 17, 0, 2].into());
+        let diagnosis = Diagnosis::of(&Failure::AuthenticationRefused { local, remote: None }, &context);
+        assert_eq!(diagnosis.key, Some("[local] id"));
+        assert!(diagnosis.fix.contains("NAT") && diagnosis.fix.contains("[gateway] psk_env"));
+        let late = Diagnosis::not_up_in_time(Duration::from_secs(3), &context);
+        assert!(late.to_string().contains("192.0.2.1") && late.exit == ExitKind::Unreachable);
+    }
+
+    #[test]
+    fn l_12_what_the_gateway_says_cannot_disturb_a_terminal() {
+        let bell = "\u{1b}]0;owned\u{7}";
+        for failure in [
+            Failure::Refused { phase: Phase::Auth, notify: bell.repeat(100) },
+            Failure::PeerMethodUnexpected { method: bell.into() },
+            Failure::AddressRefused { reason: bell.into() },
+            Failure::PeerIdentityUnexpected { expected: vec![], received: Identity::Fqdn(format!("{bell}\"`")) },
+            Failure::NoAnswer { phase: Phase::Auth, sent: 1, waited: Duration::ZERO, hints: vec![bell.into()] },
+        ] {
+            let text = diagnose(&failure).to_string();
+            assert!(!text.contains(['\u{1b}', '\u{7}']) && text.len() < 3000, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn identities_are_suggested_only_as_the_configuration_reads_them() {
+        for (identity, text) in [
+            (Identity::Ipv4([192, 0, 2, 1].into()), Some("\"192.0.2.1\"")),
+            (Identity::Fqdn("192.0.2.1".into()), Some("\"fqdn:192.0.2.1\"")),
+            (Identity::Email("a@b".into()), Some("\"email:a@b\"")),
+            (Identity::KeyId(b"x7".to_vec()), Some("\"keyid:x7\"")),
+            (Identity::KeyId(vec![0xff]), None),
+            (Identity::Fqdn("a\"b".into()), None),
+            (Identity::Fqdn("${HOME}".into()), None),
+            (Identity::Other(9, vec![1]), None),
+        ] {
+            assert_eq!(configured(&identity).as_deref(), text);
+        }
+    }
+
+    #[test]
+    fn selectors_read_as_people_write_them() {
+        let range = Selector::new([10, 0, 0, 1].into(), [10, 0, 0, 9].into(), 6, 80, 81).unwrap();
+        let mut list = subnet("10.1.0.0/16");
+        list.push(range);
+        assert_eq!(selectors(&list), "10.1.0.0/16, 10.0.0.1-10.0.0.9 protocol 6 ports 80-81");
+        assert_eq!(selectors(&[]), "nothing");
+        assert!(selectors(&vec![range; 20]).ends_with("12 more"));
+    }
+}
