@@ -1,5 +1,6 @@
 //! Writes the committed corpus anew: `cargo run --example corpus` in `fuzz/`. Inputs that a fuzzer found and that were added by hand stay.
 
+mod esp_datagram;
 mod ike_datagram;
 
 use std::{fs, io, path::Path};
@@ -8,7 +9,8 @@ use std::{fs, io, path::Path};
 type Input = (&'static str, Vec<u8>);
 
 fn main() -> io::Result<()> {
-    write("ike_datagram", ike_datagram::inputs())
+    write("ike_datagram", ike_datagram::inputs())?;
+    write("esp_datagram", esp_datagram::inputs())
 }
 
 fn write(target: &str, inputs: Vec<Input>) -> io::Result<()> {
