@@ -32,16 +32,19 @@ demo: ## Bring up a tunnel to a real strongSwan gateway on this machine (root)
 	@scripts/demo.sh
 
 .PHONY: test
-test: ## Everything below that CI runs: lint, unit, interop, fuzz-smoke (root)
+test: ## What CI runs: fmt, clippy, unit, interop, fuzz-smoke (root)
 	@scripts/install-deps.sh
-	@scripts/stages.sh lint unit interop fuzz-smoke
+	@scripts/stages.sh fmt clippy unit interop fuzz-smoke
+
+.PHONY: lint
+lint: fmt clippy ## Formatting and clippy
 
 .PHONY: fmt
 fmt: ## Check the formatting
 	cargo fmt --all --check
 
-.PHONY: lint
-lint: fmt ## Formatting, and clippy with warnings as errors for both feature sets
+.PHONY: clippy
+clippy: ## Clippy with warnings as errors, for both feature sets
 	cargo clippy --locked --all-targets $(features) -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
 
