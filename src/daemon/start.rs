@@ -1,0 +1,87 @@
+//! What has to be there before a tunnel can be tried, and why it may not be.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::config::Config;
+use crate::daemon::privilege::MissingNetAdmin;
+use crate::io::tun::TunError;
+use crate::io::udp::{UdpOptions, UdpSocket, UdpSockets};
+use crate::os::host::HostError;
+
+/// Why a tunnel could not even be tried.
+#[derive(Debug)]
+pub enum StartError {
+    /// The process lacks CAP_NET_ADMIN.
+    Privilege(MissingNetAdmin),
+    /// There is no TUN device.
+    Tun(TunError),
+    /// The host's state cannot be worked with.
+    Host(HostError),
+    /// The UDP port is taken, or there is no socket at all.
+    Socket {
+        /// The configured port, if there is one.
+        port: Option<u16>,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// No thread could be started.
+    Threads(io::Error),
+    /// No signal could be waited for.
+    Signals(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Privilege(error) => error.fmt(f),
+            Self::Tun(error) => error.fmt(f),
+            Self::Host(error) => error.fmt(f),
+            Self::Socket { port: Some(port), error } => write!(
+                f,
+                "UDP port {port} of `[local] port` cannot be used ({error}); another program may have it. Leave the key out for a free port"
+            ),
+            Self::Socket { port: None, error } => write!(f, "no UDP socket can be opened ({error})"),
+            Self::Threads(error) => write!(f, "the threads of the packet path could not be started ({error})"),
+            Self::Signals(error) => write!(f, "signals cannot be waited for ({error})"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<MissingNetAdmin> for StartError {
+    fn from(error: MissingNetAdmin) -> Self {
+        Self::Privilege(error)
+    }
+}
+
+impl From<TunError> for StartError {
+    fn from(error: TunError) -> Self {
+        Self::Tun(error)
+    }
+}
+
+impl From<HostError> for StartError {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}
+
+/// A socket for each address family that the host has.
+///
+/// # Errors
+/// [`StartError::Socket`] when there is none at all.
+pub(super) fn open_sockets(config: &Config) -> Result<UdpSockets, StartError> {
+    let port = config.local_port();
+    let open = |any: IpAddr| {
+        UdpSocket::bind(&UdpOptions { bind: SocketAddr::new(any, port.unwrap_or(0)), ..UdpOptions::towards(any) })
+    };
+    let ipv4 = open(Ipv4Addr::UNSPECIFIED.into());
+    let ipv6 = open(Ipv6Addr::UNSPECIFIED.into());
+    match (ipv4, ipv6) {
+        (Err(error), Err(_)) => Err(StartError::Socket { port, error }),
+        (ipv4, ipv6) => Ok(UdpSockets { ipv4: ipv4.ok(), ipv6: ipv6.ok() }),
+    }
+}

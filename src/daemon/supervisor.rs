@@ -1,0 +1,286 @@
+//! Runs one tunnel: gives it time, names, datagrams and signals, and carries out what it wants done. It knows no protocol rule.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+use crate::config::model::AddressMode;
+use crate::crypto::random::Random;
+use crate::crypto::secret::Secret;
+use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents};
+use crate::daemon::privilege::{protect_memory, require_net_admin};
+use crate::daemon::start::{StartError, open_sockets};
+use crate::esp::mtu::tunnel_mtu;
+use crate::ike::action::ChildUp;
+use crate::io::batch::Gateway;
+use crate::io::tun::Tun;
+use crate::os::clock::Clock;
+use crate::os::host::Host;
+use crate::os::plan::{DefaultRoute, HostPlan, Routes, Step, TunnelFacts};
+use crate::os::random::OsRandom;
+use crate::os::resolve::resolve;
+use crate::time::Instant;
+use crate::tunnel::progress::Progress;
+use crate::tunnel::settings::IKE_PORT;
+use crate::tunnel::{Tunnel, TunnelAction};
+
+/// How long a name may take.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How a tunnel is run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Give up when the tunnel is not up after this time, or at once when the gateway refuses; `None`: try for ever.
+    pub wait: Option<Duration>,
+    /// Where the record of the host's changes is kept.
+    pub state_directory: PathBuf,
+}
+
+/// How a tunnel ended.
+#[derive(Debug, PartialEq)]
+pub enum Outcome {
+    /// It was told to close.
+    Closed {
+        /// Whether the gateway confirmed the DELETE of a live tunnel.
+        confirmed: bool,
+    },
+    /// It did not come up in time. The last thing that went wrong, if anything did.
+    GaveUp(Option<Progress>),
+    /// It cannot go on: the device is gone.
+    Broken(String),
+}
+
+/// Runs the tunnel of `config` until it is told to end or gives up. Everything on the host is undone when this returns.
+///
+/// # Errors
+/// [`StartError`] when it could not even begin.
+pub async fn run(
+    config: &Config,
+    psk: Arc<Secret>,
+    options: &RunOptions,
+    tell: &mut dyn FnMut(&Progress),
+) -> Result<Outcome, StartError> {
+    require_net_admin()?;
+    protect_memory();
+    let clock = Clock::start();
+    let sockets = open_sockets(config)?;
+    let device = Tun::open(config.device())?;
+    let name = device.name().to_owned();
+    let (host, repaired) = Host::open(&options.state_directory, config.device()).await?;
+    if repaired > 0 {
+        tell(&Progress::Notice(format!("{repaired} changes of the host that an earlier run left were taken back")));
+    }
+    let (data, events) = DataPlane::start(device, sockets, clock, &mut OsRandom).map_err(StartError::Threads)?;
+    let settings = Arc::new(config.tunnel_settings(psk));
+    let tunnel = Tunnel::new(settings, Box::new(OsRandom), fork, clock.now());
+    let give_up = options.wait.map(|wait| clock.now().after(wait));
+    let mut driver = Driver {
+        config,
+        clock,
+        tunnel,
+        data,
+        host,
+        device: name,
+        tell,
+        lookup: None,
+        give_up,
+        trouble: None,
+        outcome: None,
+    };
+    driver.run(events).await
+}
+
+fn fork(_: &mut dyn Random) -> Box<dyn Random> {
+    Box::new(OsRandom)
+}
+
+type Lookup = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, String>>>>;
+
+struct Driver<'a> {
+    config: &'a Config,
+    clock: Clock,
+    tunnel: Tunnel,
+    data: DataPlane,
+    host: Host,
+    device: String,
+    tell: &'a mut dyn FnMut(&Progress),
+    lookup: Option<Lookup>,
+    give_up: Option<Instant>,
+    trouble: Option<Progress>,
+    outcome: Option<Outcome>,
+}
+
+impl Driver<'_> {
+    async fn run(mut self, mut events: DataPlaneEvents) -> Result<Outcome, StartError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+        let mut told_to_close = false;
+        let outcome = loop {
+            self.settle().await;
+            if let Some(outcome) = self.outcome.take() {
+                break outcome;
+            }
+            let timeout = self.tunnel.poll_timeout().map(|at| self.clock.until(at));
+            let give_up = self.give_up.map(|at| self.clock.until(at));
+            tokio::select! {
+                _ = terminate.recv() => self.close(&mut told_to_close),
+                _ = interrupt.recv() => self.close(&mut told_to_close),
+                Some(news) = events.news.recv() => match news {
+                    DataNews::Report(report) => self.tunnel.handle_report(self.clock.now(), report),
+                    DataNews::Failed(failure) => self.outcome = Some(Outcome::Broken(failure.to_string())),
+                },
+                Some(ike) = events.ike.recv() => self.tunnel.handle_datagram(self.clock.now(), ike.path, &ike.message),
+                answer = finished(&mut self.lookup) => self.tunnel.handle_resolved(self.clock.now(), answer),
+                () = sleep(timeout) => self.tunnel.handle_timeout(self.clock.now()),
+                () = sleep(give_up) => self.stop_trying(),
+            }
+        };
+        if let Err(error) = self.host.undo().await {
+            (self.tell)(&Progress::Notice(format!("not everything on the host could be taken back: {error}")));
+        }
+        self.data.stop();
+        Ok(outcome)
+    }
+
+    /// The first signal closes in order, the second at once.
+    fn close(&mut self, told: &mut bool) {
+        if std::mem::replace(told, true) {
+            self.outcome = Some(Outcome::Closed { confirmed: false });
+        } else {
+            self.tunnel.close(self.clock.now());
+        }
+    }
+
+    fn stop_trying(&mut self) {
+        self.give_up = None;
+        self.outcome = Some(Outcome::GaveUp(self.trouble.take()));
+    }
+
+    /// Carries out everything that the tunnel wants done, in order.
+    async fn settle(&mut self) {
+        while let Some(action) = self.tunnel.poll_action() {
+            match action {
+                TunnelAction::Resolve { name } => {
+                    self.lookup = Some(Box::pin(async move {
+                        resolve(&name, RESOLVE_LIMIT).await.map_err(|error| error.to_string())
+                    }));
+                }
+                TunnelAction::Bind { remote, port } => {
+                    let answer = self.bind(remote, port).await;
+                    self.tunnel.handle_bound(self.clock.now(), answer);
+                }
+                TunnelAction::Transmit(transmit) => {
+                    // What does not leave now is repeated by IKE.
+                    if let Err(error) = self.data.sockets().send_ike(&transmit.path, &transmit.message) {
+                        tracing::debug!(%error, remote = %transmit.path.remote, "an IKE message did not leave");
+                    }
+                }
+                TunnelAction::Data(command) => {
+                    if let Err(error) = self.data.apply(command).await {
+                        self.outcome.get_or_insert(Outcome::Broken(error.to_string()));
+                    }
+                }
+                TunnelAction::Configure(child) => {
+                    let answer = self.configure(&child).await;
+                    self.tunnel.handle_configured(self.clock.now(), answer);
+                }
+                TunnelAction::Progress(progress) => self.progress(progress),
+                TunnelAction::Closed { confirmed } => {
+                    self.outcome.get_or_insert(Outcome::Closed { confirmed });
+                }
+            }
+        }
+    }
+
+    async fn bind(&self, remote: IpAddr, port: u16) -> Result<std::net::SocketAddr, String> {
+        let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
+        let socket = self.data.sockets().towards(remote).ok_or_else(|| format!("this host has no {family}"))?;
+        let local = socket.local_towards(remote).map_err(|error| format!("no route to {remote} ({error})"))?;
+        let bare_port = (port == IKE_PORT).then_some(IKE_PORT);
+        self.data.admit(vec![Gateway { remote, local, bare_port }]).await.map_err(|error| error.to_string())?;
+        Ok(local)
+    }
+
+    async fn configure(&mut self, child: &ChildUp) -> Result<Progress, String> {
+        let gateway = child.path.remote.ip();
+        let addresses = match self.config.address_mode() {
+            AddressMode::Fixed(addresses) => addresses.iter().map(|address| (*address, host_len(*address))).collect(),
+            AddressMode::Virtual { .. } | AddressMode::None => child.configuration.addresses.clone(),
+        };
+        let link = self.data.sockets().towards(gateway).and_then(|socket| socket.path_mtu(gateway).ok());
+        let mtu = self.config.mtu().unwrap_or_else(|| {
+            tunnel_mtu(link.unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU), gateway, child.suite.protection)
+        });
+        let facts = TunnelFacts {
+            device: &self.device,
+            mtu,
+            addresses: &addresses,
+            remote: &child.remote,
+            configured: &self.config.remote_selectors(),
+            gateway,
+            routes: if self.config.routes() { Routes::Negotiated } else { Routes::None },
+            default_route: if self.config.default_route() { DefaultRoute::Allowed } else { DefaultRoute::Refused },
+        };
+        let plan = HostPlan::of(&facts);
+        for refusal in &plan.refused {
+            (self.tell)(&Progress::Notice(refusal.to_string()));
+        }
+        self.host.apply(&plan).await.map_err(|error| error.to_string())?;
+        self.data.set_mtu(Some(mtu)).await.map_err(|error| error.to_string())?;
+        let routes = self.host.steps().filter_map(|step| match step {
+            Step::Route { destination, .. } => Some((destination.address(), destination.length())),
+            Step::Link { .. } | Step::Address { .. } | Step::ExemptGateway { .. } => None,
+        });
+        Ok(Progress::Routes { device: self.device.clone(), mtu, routes: routes.collect() })
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        (self.tell)(&progress);
+        match &progress {
+            Progress::Up => self.give_up = None,
+            Progress::Down { failure, .. } => {
+                // A refusal is not mended by waiting; whoever gave a time to wait wants to know now.
+                if failure.is_refusal() && self.give_up.is_some() {
+                    self.give_up = None;
+                    self.outcome = Some(Outcome::GaveUp(Some(progress)));
+                } else {
+                    self.trouble = Some(progress);
+                }
+            }
+            Progress::NotResolved { .. } | Progress::NoPath { .. } | Progress::HostFailed { .. } => {
+                self.trouble = Some(progress);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What Ethernet carries; used where the kernel does not tell.
+const DEFAULT_LINK_MTU: u16 = 1500;
+/// A loopback device carries 64 KiB, and no path behind it does.
+const LARGEST_LINK_MTU: u16 = 9000;
+
+const fn host_len(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// The look-up's answer, once; never when there is none under way.
+async fn finished(lookup: &mut Option<Lookup>) -> Result<Vec<IpAddr>, String> {
+    let Some(under_way) = lookup else { return std::future::pending().await };
+    let answer = under_way.await;
+    *lookup = None;
+    answer
+}
+
+async fn sleep(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
