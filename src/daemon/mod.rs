@@ -2,3 +2,5 @@
 
 pub mod data_thread;
 pub mod privilege;
+pub mod start;
+pub mod supervisor;
