@@ -3,6 +3,7 @@
 mod forgery;
 mod paths;
 mod sealing;
+mod trailer;
 
 use std::net::{IpAddr, SocketAddr};
 
