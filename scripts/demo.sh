@@ -46,7 +46,7 @@ export VPND_PSK
 cp examples/strongswan-ikev2.ipsec.conf "$lab/gateway/ipsec.conf"
 printf ': PSK "%s"\n' "$VPND_PSK" >"$lab/gateway/ipsec.secrets"
 start_charon "$lab" gateway
-ipsec --version | head -n 1 | indent
+ipsec --version | sed -n 1p | indent
 if in_namespace client ping -q -c 1 -W 1 10.250.0.5 >/dev/null 2>&1; then
     fail "10.250.0.5 answers although there is no tunnel"
 fi
