@@ -1,1 +1,76 @@
-//! Not built yet.
+//! What a person types and reads: one file a subcommand. It decides nothing about protocols and hosts.
+
+mod check;
+mod exit;
+mod load;
+mod progress;
+mod secret;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::tunnel::diagnosis::ExitKind;
+
+/// A userspace IPsec client: IKEv2 with a pre-shared key, and ESP in UDP.
+#[derive(Parser)]
+#[command(name = "vpnd", version, about, long_about = None, after_help = exit::HELP, subcommand_required = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring a tunnel up and keep it, in the foreground
+    Up(up::Arguments),
+    /// Check a configuration file without touching the network
+    Check(check::Arguments),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    // clap ends the process with code 2 for wrong usage, 0 for help.
+    let kind = match Arguments::parse().command {
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+    };
+    exit::code(kind)
+}
+
+/// Runs something that prints; a reader that went away is no reason to fail.
+fn printed(result: std::io::Result<()>) {
+    result.ok();
+}
+
+/// The configuration is wrong or cannot be read; the person has been told.
+struct Unusable;
+
+impl From<Unusable> for ExitKind {
+    fn from(_: Unusable) -> Self {
+        Self::Configuration
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn c_14_no_argument_takes_a_secret() {
+        for subcommand in Arguments::command().get_subcommands() {
+            for argument in subcommand.get_arguments() {
+                let name = argument.get_id().as_str();
+                assert!(!["psk", "password", "secret", "key"].iter().any(|word| name.contains(word)), "{name}");
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The process around it all: threads, the data plane's two and the control thread; privileges. The only place with tasks.
 
 pub mod data_thread;
+pub mod logging;
 pub mod privilege;
 pub mod start;
 pub mod supervisor;

@@ -45,7 +45,7 @@ pub struct Diagnosis {
     pub ours: Option<String>,
     /// What the gateway said or wanted; escaped.
     pub theirs: Option<String>,
-    /// What to try.
+    /// What to try; empty when `what` says it.
     pub fix: String,
 }
 
@@ -152,10 +152,10 @@ impl Diagnosis {
     pub fn not_resolved(gateway: &str, reason: &str) -> Self {
         Self {
             exit: ExitKind::Unreachable,
-            what: format!("the name {} was not resolved", escaped(gateway)),
+            what: format!("the name {} was not resolved ({})", escaped(gateway), escaped(reason)),
             key: Some(ADDRESS),
-            ours: Some(escaped(gateway)),
-            theirs: Some(escaped(reason)),
+            ours: None,
+            theirs: None,
             fix: "check the name's spelling and that DNS works here, or write the address".into(),
         }
     }
@@ -164,10 +164,10 @@ impl Diagnosis {
     pub fn no_path(remote: IpAddr, reason: &str) -> Self {
         Self {
             exit: ExitKind::Unreachable,
-            what: format!("this host has no way to {remote}"),
+            what: format!("there is no way to the gateway {remote} ({})", escaped(reason)),
             key: Some(ADDRESS),
             ours: None,
-            theirs: Some(escaped(reason)),
+            theirs: None,
             fix: match remote {
                 IpAddr::V4(_) => "check that the network is up and has a route to the gateway".into(),
                 IpAddr::V6(_) => "check that this host has IPv6, or write an IPv4 address".into(),
@@ -175,15 +175,15 @@ impl Diagnosis {
         }
     }
 
-    /// Addresses or routes could not be set.
+    /// Addresses or routes could not be set. The reason says what to try.
     pub fn host_failed(reason: &str) -> Self {
         Self {
-            exit: ExitKind::Privileges,
-            what: "this host could not be set up for the tunnel".into(),
+            exit: ExitKind::Other,
+            what: format!("this host could not be set up for the tunnel: {}", escaped(reason)),
             key: Some("[tun]"),
             ours: None,
-            theirs: Some(escaped(reason)),
-            fix: "vpnd needs CAP_NET_ADMIN and /dev/net/tun: run it as root, or give the container both".into(),
+            theirs: None,
+            fix: "look at what stands in the way; with `routes = false` under [tun] vpnd sets no routes".into(),
         }
     }
 
@@ -210,7 +210,7 @@ impl fmt::Display for Diagnosis {
         line("key:", self.key)?;
         line("ours:", self.ours.as_deref())?;
         line("gateway:", self.theirs.as_deref())?;
-        line("try:", Some(&self.fix))
+        line("try:", Some(self.fix.as_str()).filter(|fix| !fix.is_empty()))
     }
 }
 

@@ -1,0 +1,221 @@
+//! Shows a tunnel coming up: a line a phase with the time since the start, as text or as JSON. Failures are explained.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{exit, printed};
+use crate::config::Config;
+use crate::config::report::escaped;
+use crate::ike::action::Phase;
+use crate::os::clock::Clock;
+use crate::sa::selector::Selector;
+use crate::tunnel::diagnosis::{Diagnosis, selectors};
+use crate::tunnel::progress::Progress;
+
+/// How progress is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Lines for people; failures go to standard error.
+    Text,
+    /// One JSON object a line, all on standard output.
+    Json,
+}
+
+/// Writes progress as it comes.
+pub(super) struct Printer<'a> {
+    config: &'a Config,
+    clock: Clock,
+    form: Form,
+    last: Option<Diagnosis>,
+}
+
+impl<'a> Printer<'a> {
+    pub(super) const fn new(config: &'a Config, clock: Clock, form: Form) -> Self {
+        Self { config, clock, form, last: None }
+    }
+
+    pub(super) fn tell(&mut self, progress: &Progress) {
+        if let Progress::Dropped(reason) = progress {
+            tracing::debug!(?reason, "a datagram was dropped");
+            return;
+        }
+        let diagnosis = diagnose(progress, self.config);
+        let elapsed = self.clock.now().since_start();
+        match self.form {
+            Form::Text => self.text(elapsed, progress, diagnosis.as_ref()),
+            Form::Json => {
+                let line = as_json(elapsed, progress, diagnosis.as_ref());
+                printed(writeln!(std::io::stdout().lock(), "{line}"));
+            }
+        }
+        if diagnosis.is_some() {
+            self.last = diagnosis;
+        }
+    }
+
+    /// The end, for whoever reads the lines.
+    pub(super) fn end(&self, diagnosis: &Diagnosis) {
+        let known = self.last.as_ref() == Some(diagnosis);
+        match self.form {
+            Form::Text if known => {}
+            Form::Text => printed(writeln!(std::io::stderr().lock(), "vpnd: {diagnosis}")),
+            Form::Json => {
+                let elapsed = milliseconds(self.clock.now().since_start());
+                let mut line = Map::new();
+                line.insert("elapsed_ms".into(), elapsed);
+                line.insert("event".into(), "ended".into());
+                explain(&mut line, diagnosis);
+                printed(writeln!(std::io::stdout().lock(), "{}", Value::Object(line)));
+            }
+        }
+    }
+
+    fn text(&self, elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>) {
+        let (phase, detail) = words(progress);
+        let line = format!("{:>8.3} s  {phase:<17} {detail}", elapsed.as_secs_f64());
+        printed(writeln!(std::io::stdout().lock(), "{}", line.trim_end()));
+        // The same failure again is not explained again.
+        if let Some(diagnosis) = diagnosis.filter(|diagnosis| self.last.as_ref() != Some(*diagnosis)) {
+            printed(writeln!(std::io::stderr().lock(), "vpnd: {diagnosis}"));
+        }
+    }
+}
+
+/// What a step means that is a failure; `None` for one that is not.
+pub(super) fn diagnose(progress: &Progress, config: &Config) -> Option<Diagnosis> {
+    match progress {
+        Progress::Down { remote, failure, .. } => Some(Diagnosis::of(failure, &config.context(Some(*remote)))),
+        Progress::NotResolved { gateway, reason } => Some(Diagnosis::not_resolved(gateway, reason)),
+        Progress::NoPath { remote, reason } => Some(Diagnosis::no_path(*remote, reason)),
+        Progress::HostFailed { reason } => Some(Diagnosis::host_failed(reason)),
+        _ => None,
+    }
+}
+
+/// The phase's name and what there is to say about it.
+fn words(progress: &Progress) -> (&'static str, String) {
+    match progress {
+        Progress::Resolved { gateway, addresses } => {
+            let addresses = joined(addresses);
+            let name = if *gateway == addresses { String::new() } else { format!("{} is ", escaped(gateway)) };
+            ("gateway resolved", format!("{name}{addresses}"))
+        }
+        Progress::NotResolved { gateway, .. } => ("gateway", format!("{} was not resolved", escaped(gateway))),
+        Progress::NoPath { remote, .. } => ("gateway", format!("there is no way to {remote}")),
+        Progress::Connecting { remote } => ("IKE_SA_INIT", format!("to {remote}")),
+        Progress::SaInitDone { suite, local_nat, remote_nat } => {
+            let nat = match (local_nat, remote_nat) {
+                (false, false) => "",
+                (true, false) => ", NAT on our side",
+                (false, true) => ", NAT on the gateway's side",
+                (true, true) => ", NAT on both sides",
+            };
+            ("IKE_SA_INIT", format!("{suite}{nat}"))
+        }
+        Progress::Authenticated { identity } => ("IKE_AUTH", format!("the gateway is {identity}")),
+        Progress::ChildUp { suite, remote } => ("child SA", format!("{suite} for {}", selectors(remote))),
+        Progress::Addresses { addresses, dns } => {
+            let addresses = if addresses.is_empty() { "none".into() } else { prefixes(addresses) };
+            let dns = if dns.is_empty() { String::new() } else { format!(", name servers {}", joined(dns)) };
+            ("address", format!("{addresses}{dns}"))
+        }
+        Progress::Routes { device, mtu, routes } => {
+            let routes = if routes.is_empty() { "none".into() } else { prefixes(routes) };
+            ("routes", format!("{routes} by {}, MTU {mtu}", escaped(device)))
+        }
+        Progress::Up => ("tunnel is up", String::new()),
+        Progress::Repeating { exchange, repetition } => {
+            (exchange_name(*exchange), format!("no answer yet, sent again ({repetition})"))
+        }
+        Progress::Dropped(reason) => ("dropped", format!("{reason:?}")),
+        Progress::Notice(text) => ("note", escaped(text)),
+        Progress::Down { was_up: true, .. } => ("tunnel is down", String::new()),
+        Progress::Down { was_up: false, remote, .. } => ("failed", format!("with {remote}")),
+        Progress::HostFailed { .. } => ("failed", "on this host".into()),
+        Progress::Waiting { wait } => ("waiting", format!("{:.1} s until the next attempt", wait.as_secs_f64())),
+    }
+}
+
+fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>) -> Value {
+    let (event, fields) = match progress {
+        Progress::Resolved { gateway, addresses } => {
+            ("gateway_resolved", json!({ "gateway": gateway, "addresses": texts(addresses) }))
+        }
+        Progress::NotResolved { gateway, .. } => ("gateway_not_resolved", json!({ "gateway": gateway })),
+        Progress::NoPath { remote, .. } => ("no_path", json!({ "remote": remote.to_string() })),
+        Progress::Connecting { remote } => ("connecting", json!({ "remote": remote.to_string() })),
+        Progress::SaInitDone { suite, local_nat, remote_nat } => {
+            ("ike_sa_init", json!({ "suite": suite.to_string(), "local_nat": local_nat, "remote_nat": remote_nat }))
+        }
+        Progress::Authenticated { identity } => ("ike_auth", json!({ "identity": identity.to_string() })),
+        Progress::ChildUp { suite, remote } => {
+            let remote: Vec<String> = remote.iter().map(|one| selectors(&[*one] as &[Selector])).collect();
+            ("child_sa", json!({ "suite": suite.to_string(), "remote": remote }))
+        }
+        Progress::Addresses { addresses, dns } => {
+            ("addresses", json!({ "addresses": prefix_texts(addresses), "dns": texts(dns) }))
+        }
+        Progress::Routes { device, mtu, routes } => {
+            ("routes", json!({ "device": device, "mtu": mtu, "routes": prefix_texts(routes) }))
+        }
+        Progress::Up => ("up", json!({})),
+        Progress::Repeating { exchange, repetition } => {
+            ("repeating", json!({ "exchange": exchange_name(*exchange), "repetition": repetition }))
+        }
+        Progress::Dropped(reason) => ("dropped", json!({ "reason": format!("{reason:?}") })),
+        Progress::Notice(text) => ("notice", json!({ "text": text })),
+        Progress::Down { remote, was_up, .. } => ("down", json!({ "remote": remote.to_string(), "was_up": was_up })),
+        Progress::HostFailed { .. } => ("host_failed", json!({})),
+        Progress::Waiting { wait } => ("waiting", json!({ "wait_ms": milliseconds(*wait) })),
+    };
+    let mut line = Map::new();
+    line.insert("elapsed_ms".into(), milliseconds(elapsed));
+    line.insert("event".into(), event.into());
+    if let Value::Object(fields) = fields {
+        line.extend(fields);
+    }
+    if let Some(diagnosis) = diagnosis {
+        explain(&mut line, diagnosis);
+    }
+    Value::Object(line)
+}
+
+fn explain(line: &mut Map<String, Value>, diagnosis: &Diagnosis) {
+    line.insert("what".into(), diagnosis.what.clone().into());
+    line.insert("key".into(), diagnosis.key.into());
+    line.insert("ours".into(), diagnosis.ours.clone().into());
+    line.insert("gateway_said".into(), diagnosis.theirs.clone().into());
+    line.insert("try".into(), diagnosis.fix.clone().into());
+    line.insert("exit_code".into(), exit::number(diagnosis.exit).into());
+}
+
+const fn exchange_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::SaInit => "IKE_SA_INIT",
+        Phase::Auth => "IKE_AUTH",
+        Phase::Informational => "INFORMATIONAL",
+    }
+}
+
+fn milliseconds(time: Duration) -> Value {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).into()
+}
+
+fn joined(addresses: &[IpAddr]) -> String {
+    texts(addresses).join(", ")
+}
+
+fn texts(addresses: &[IpAddr]) -> Vec<String> {
+    addresses.iter().map(ToString::to_string).collect()
+}
+
+fn prefixes(list: &[(IpAddr, u8)]) -> String {
+    prefix_texts(list).join(", ")
+}
+
+fn prefix_texts(list: &[(IpAddr, u8)]) -> Vec<String> {
+    list.iter().map(|(address, prefix_len)| format!("{address}/{prefix_len}")).collect()
+}

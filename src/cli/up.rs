@@ -1,0 +1,164 @@
+//! `vpnd up`: brings a tunnel up and keeps it until it is told to end.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::load::load;
+use super::progress::{Form, Printer, diagnose};
+use super::secret;
+use super::{Unusable, printed};
+use crate::config::report::escaped;
+use crate::config::{Config, LogFormat, LogLevel, Psk};
+use crate::daemon::logging;
+use crate::daemon::start::StartError;
+use crate::daemon::supervisor::{self, Outcome, RunOptions};
+use crate::io::tun::TunError;
+use crate::os::clock::Clock;
+use crate::os::repair::DEFAULT_DIRECTORY;
+use crate::tunnel::diagnosis::{Diagnosis, ExitKind};
+
+/// Arguments of `vpnd up`.
+#[derive(Args)]
+#[command(after_help = super::exit::HELP)]
+pub(super) struct Arguments {
+    /// The configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// Give up when the tunnel is not up after this time, or at once when the gateway refuses [default: try for ever]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    wait: Option<u64>,
+    /// Print one JSON object a line instead of text
+    #[arg(long)]
+    json: bool,
+    /// How much is logged [default: from the configuration, or info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<Level>,
+    /// How the log is written [default: from the configuration, or text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
+    /// Where changes to this host are recorded, to be taken back after a crash
+    #[arg(long, value_name = "DIRECTORY", default_value = DEFAULT_DIRECTORY)]
+    state_directory: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitKind {
+    let clock = Clock::start();
+    match prepare(arguments) {
+        Ok((config, psk)) => bring_up(&config, psk, arguments, clock),
+        Err(unusable) => unusable.into(),
+    }
+}
+
+/// Reads configuration and key, and tells what is wrong or doubtful.
+fn prepare(arguments: &Arguments) -> Result<(Config, Psk), Unusable> {
+    let loaded = load(&arguments.config)?;
+    loaded.show_report();
+    let name = escaped(&loaded.name());
+    let config = loaded.config.clone().ok_or(Unusable)?;
+    let fetched = secret::fetch(&config, loaded.directory()).map_err(|error| {
+        printed(writeln!(std::io::stderr(), "{name}: error: {}", error.message(&config)));
+        Unusable
+    })?;
+    for warning in loaded.warnings().into_iter().chain(fetched.warnings) {
+        printed(writeln!(std::io::stderr(), "{name}: warning: {warning}"));
+    }
+    Ok((config, fetched.psk))
+}
+
+fn bring_up(config: &Config, psk: Psk, arguments: &Arguments, clock: Clock) -> ExitKind {
+    let level = arguments.log_level.map_or(config.log_level(), LogLevel::from);
+    logging::start(level, arguments.log_format.map_or(config.log_format(), LogFormat::from));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printed(writeln!(std::io::stderr(), "vpnd: the control thread could not be started ({error})"));
+            return ExitKind::Other;
+        }
+    };
+    let form = if arguments.json { Form::Json } else { Form::Text };
+    let options = RunOptions {
+        wait: arguments.wait.map(Duration::from_secs),
+        state_directory: arguments.state_directory.clone(),
+    };
+    let mut printer = Printer::new(config, clock, form);
+    let psk = Arc::new(psk.secret);
+    let ended = runtime.block_on(supervisor::run(config, psk, &options, &mut |progress| printer.tell(progress)));
+    let diagnosis = match ended {
+        Ok(outcome) => conclude(outcome, config, &options),
+        Err(error) => Some(not_started(&error)),
+    };
+    if let Some(diagnosis) = &diagnosis {
+        printer.end(diagnosis);
+    }
+    diagnosis.map_or(ExitKind::Success, |diagnosis| diagnosis.exit)
+}
+
+fn conclude(outcome: Outcome, config: &Config, options: &RunOptions) -> Option<Diagnosis> {
+    match outcome {
+        Outcome::Closed { .. } => None,
+        Outcome::GaveUp(last) => {
+            let waited = options.wait.unwrap_or_default();
+            let told = last.and_then(|progress| diagnose(&progress, config));
+            Some(told.unwrap_or_else(|| Diagnosis::not_up_in_time(waited, &config.context(None))))
+        }
+        Outcome::Broken(reason) => Some(failed(ExitKind::Other, "the tunnel cannot go on", &reason)),
+    }
+}
+
+fn not_started(error: &StartError) -> Diagnosis {
+    let exit = match error {
+        StartError::Privilege(_)
+        | StartError::Tun(TunError::Missing(_) | TunError::OpenDenied(_) | TunError::NoCapability { .. }) => {
+            ExitKind::Privileges
+        }
+        StartError::Tun(TunError::BadName { .. }) => ExitKind::Configuration,
+        _ => ExitKind::Other,
+    };
+    failed(exit, "the tunnel could not be started", &error.to_string())
+}
+
+/// What the host says names the way out itself.
+fn failed(exit: ExitKind, what: &str, reason: &str) -> Diagnosis {
+    let what = format!("{what}: {}", escaped(reason));
+    Diagnosis { exit, what, key: None, ours: None, theirs: None, fix: String::new() }
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::Error,
+            Level::Warn => Self::Warn,
+            Level::Info => Self::Info,
+            Level::Debug => Self::Debug,
+            Level::Trace => Self::Trace,
+        }
+    }
+}
+
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+        }
+    }
+}
