@@ -2,6 +2,7 @@
 
 mod esp_datagram;
 mod ike_datagram;
+mod session;
 
 use std::{fs, io, path::Path};
 
@@ -10,7 +11,8 @@ type Input = (&'static str, Vec<u8>);
 
 fn main() -> io::Result<()> {
     write("ike_datagram", ike_datagram::inputs())?;
-    write("esp_datagram", esp_datagram::inputs())
+    write("esp_datagram", esp_datagram::inputs())?;
+    write("session", session::inputs())
 }
 
 fn write(target: &str, inputs: Vec<Input>) -> io::Result<()> {
