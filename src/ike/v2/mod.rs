@@ -194,21 +194,27 @@ struct ChildRecord {
     id: ChildId,
     inbound: InboundSpi,
     outbound: OutboundSpi,
+    #[expect(dead_code, reason = "for replacing the SA")]
     suite: EspSuite,
+    #[expect(dead_code, reason = "for replacing the SA")]
     local: Vec<Selector>,
+    #[expect(dead_code, reason = "for replacing the SA")]
     remote: Vec<Selector>,
     established_at: Instant,
 }
 
 /// What IKE_AUTH leaves behind. Only `auth` can make the proof in it.
 struct EstablishedParts {
+    #[expect(dead_code, reason = "that it is there is all it says")]
     proof: PeerAuthenticated,
     /// Ours (the initiator's), then the peer's.
     spis: (IkeSpi, IkeSpi),
     suite: IkeSuite,
     protection: MessageProtection,
+    #[expect(dead_code, reason = "for replacing the SA")]
     sk_d: Secret,
     path: Path,
+    #[expect(dead_code, reason = "for moving to another path")]
     nat: NatSituation,
     capabilities: Capabilities,
     child: Option<ChildRecord>,
