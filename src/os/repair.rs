@@ -68,7 +68,9 @@ impl From<io::Error> for RecordError {
 impl Record {
     /// Opens and locks the record called `key`; with it come the changes that a dead process left in this network namespace.
     pub(super) fn open(directory: &Path, key: &str) -> Result<Self, RecordError> {
-        let key = file_name(key);
+        // Namespaces belong to threads. Each has a record of its own: one `/run` serves many namespaces.
+        let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
+        let name = format!("{}-{namespace}", file_name(key));
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let lock = OpenOptions::new()
             .create(true)
@@ -76,15 +78,13 @@ impl Record {
             .write(true)
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
-            .open(directory.join(format!("{key}.lock")))?;
+            .open(directory.join(format!("{name}.lock")))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(RecordError::Locked),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        // Namespaces belong to threads.
-        let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
-        let file = directory.join(format!("{key}.json"));
+        let file = directory.join(format!("{name}.json"));
         let changes = match fs::read(&file) {
             Ok(octets) => left_behind(&octets, namespace),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -207,9 +207,9 @@ mod tests {
         record.add(&address(2)).unwrap();
         record.strike(&address(1)).unwrap();
         assert_eq!(record.changes(), [address(2)]);
-        assert!(scratch.0.join("vpnd0.json").exists());
+        assert!(record.file.exists());
         record.strike(&address(2)).unwrap();
-        assert!(!scratch.0.join("vpnd0.json").exists());
+        assert!(!record.file.exists());
     }
 
     #[test]
@@ -237,8 +237,9 @@ mod tests {
         let scratch = Scratch::new("mode");
         let mut record = Record::open(&scratch.0, "../../etc/x").unwrap();
         record.add(&address(1)).unwrap();
-        let file = scratch.0.join("______etc_x.json");
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let name = record.file.strip_prefix(&scratch.0).unwrap().to_str().unwrap();
+        assert!(name.starts_with("______etc_x-"), "{name}");
+        assert_eq!(fs::metadata(&record.file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&scratch.0).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }
