@@ -72,13 +72,10 @@ pub(super) fn parse_host(text: &str) -> Result<Host, Refusal> {
             false => Ok(Host::Address(address)),
         };
     }
-    if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) {
-        if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || is_name(host) {
-            return Err((
-                "the port does not belong here".into(),
-                Some(format!("write `port = {port}` on its own line")),
-            ));
-        }
+    if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok())
+        && (host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || is_name(host))
+    {
+        return Err(("the port does not belong here".into(), Some(format!("write `port = {port}` on its own line"))));
     }
     if let Some((scheme, _)) = text.split_once("://") {
         return Err((format!("`{scheme}://` does not belong here"), Some("write the name or address alone".into())));

@@ -80,7 +80,7 @@ pub async fn run(
     let settings = Arc::new(config.tunnel_settings(psk));
     let tunnel = Tunnel::new(settings, Box::new(OsRandom), fork, clock.now());
     let give_up = options.wait.map(|wait| clock.now().after(wait));
-    let mut driver = Driver {
+    let driver = Driver {
         config,
         clock,
         tunnel,

@@ -172,13 +172,11 @@ impl AwaitAuth {
             Err(failure) => (None, Some(failure)),
         };
         let parts = EstablishedParts {
-            proof,
+            _proof: proof,
             spis: winner.spis,
             suite: winner.suite,
             protection: winner.protection,
-            sk_d: winner.sk_d,
             path: winner.path,
-            nat: winner.nat,
             capabilities: winner.capabilities.with_auth(&notifies),
             child,
             established_at: ctx.now,
@@ -263,18 +261,9 @@ fn bring_up(
     };
     ctx.data(DataCommand::InstallInbound { child: FIRST_CHILD, sa: Box::new(receiving) });
     ctx.data(DataCommand::SwitchOutbound { child: FIRST_CHILD, sa: Box::new(sending) });
-    let up = ChildUp {
-        child: FIRST_CHILD,
-        suite,
-        inbound,
-        outbound,
-        local: local.clone(),
-        remote: remote.clone(),
-        configuration,
-        path,
-    };
+    let up = ChildUp { child: FIRST_CHILD, suite, inbound, outbound, local, remote, configuration, path };
     ctx.event(Event::ChildUp(Box::new(up)));
-    ChildRecord { id: FIRST_CHILD, inbound, outbound, suite, local, remote, established_at: ctx.now }
+    ChildRecord { id: FIRST_CHILD, inbound, outbound, established_at: ctx.now }
 }
 
 fn random_spi(ctx: &mut Context<'_>) -> InboundSpi {

@@ -4,7 +4,6 @@
 use crate::crypto::secret::Secret;
 use crate::ike::action::{Deadline, DropReason, Event, Failure, Phase, Timer};
 use crate::ike::attribute;
-use crate::ike::nat::NatSituation;
 use crate::ike::profile::Profile;
 use crate::ike::proposal;
 use crate::ike::retransmit::{Retransmission, Verdict};
@@ -40,11 +39,10 @@ pub(super) struct Candidate {
     /// Ours, then the peer's.
     pub(super) spis: (IkeSpi, IkeSpi),
     pub(super) suite: IkeSuite,
-    pub(super) nat: NatSituation,
     pub(super) capabilities: Capabilities,
     pub(super) path: Path,
     pub(super) protection: MessageProtection,
-    pub(super) sk_d: Secret,
+    sk_d: Secret,
     sk_pr: Secret,
     /// Ours, then the peer's.
     nonces: (Nonce, Nonce),
@@ -65,7 +63,7 @@ pub(super) enum Refusal {
 impl Candidate {
     /// Sends IKE_AUTH. `None` if the profile asks for more than a message can hold.
     pub(super) fn start(ctx: &mut Context<'_>, opening: Opening, inbound: InboundSpi) -> Option<Self> {
-        let Opening { spis, suite, shared, messages, nonces, nat, capabilities, path } = opening;
+        let Opening { spis, suite, shared, messages, nonces, capabilities, path } = opening;
         let exchanged = Exchanged {
             initiator_nonce: nonces.0.octets(),
             responder_nonce: nonces.1.octets(),
@@ -88,7 +86,6 @@ impl Candidate {
         Some(Self {
             spis,
             suite,
-            nat,
             capabilities,
             path,
             protection,

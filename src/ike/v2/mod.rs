@@ -21,15 +21,12 @@ mod window;
 use std::collections::VecDeque;
 
 use crate::crypto::random::Random;
-use crate::crypto::secret::Secret;
 use crate::ike::action::{Action, Command, Deadline, DropReason, Event, Failure, SessionStatus, Transmit};
-use crate::ike::nat::NatSituation;
 use crate::ike::profile::Profile;
 use crate::sa::command::{ChildId, DataCommand, DataReport};
 use crate::sa::path::Path;
-use crate::sa::selector::Selector;
 use crate::sa::spi::{IkeSpi, InboundSpi, OutboundSpi};
-use crate::sa::suite::{EspSuite, IkeSuite};
+use crate::sa::suite::IkeSuite;
 use crate::time::Instant;
 
 use auth::PeerAuthenticated;
@@ -194,28 +191,18 @@ struct ChildRecord {
     id: ChildId,
     inbound: InboundSpi,
     outbound: OutboundSpi,
-    #[expect(dead_code, reason = "for replacing the SA")]
-    suite: EspSuite,
-    #[expect(dead_code, reason = "for replacing the SA")]
-    local: Vec<Selector>,
-    #[expect(dead_code, reason = "for replacing the SA")]
-    remote: Vec<Selector>,
     established_at: Instant,
 }
 
 /// What IKE_AUTH leaves behind. Only `auth` can make the proof in it.
 struct EstablishedParts {
-    #[expect(dead_code, reason = "that it is there is all it says")]
-    proof: PeerAuthenticated,
+    /// Nobody reads it: that it is here is the point.
+    _proof: PeerAuthenticated,
     /// Ours (the initiator's), then the peer's.
     spis: (IkeSpi, IkeSpi),
     suite: IkeSuite,
     protection: MessageProtection,
-    #[expect(dead_code, reason = "for replacing the SA")]
-    sk_d: Secret,
     path: Path,
-    #[expect(dead_code, reason = "for moving to another path")]
-    nat: NatSituation,
     capabilities: Capabilities,
     child: Option<ChildRecord>,
     established_at: Instant,

@@ -9,7 +9,7 @@ use crate::crypto::dh::{EphemeralSecret, Group, HalfOpenError, HalfOpenSecret};
 use crate::crypto::hash::sha1;
 use crate::crypto::secret::Secret;
 use crate::ike::action::{Deadline, DropReason, Event, Failure, Phase, Timer};
-use crate::ike::nat::{self, NatSituation, Observed};
+use crate::ike::nat::{self, Observed};
 use crate::ike::profile::Profile;
 use crate::ike::proposal;
 use crate::ike::retransmit::{Retransmission, Verdict};
@@ -101,7 +101,6 @@ pub(super) struct Opening {
     pub(super) messages: (Vec<u8>, Vec<u8>),
     /// Ours, then the peer's.
     pub(super) nonces: (Nonce, Nonce),
-    pub(super) nat: NatSituation,
     pub(super) capabilities: Capabilities,
     pub(super) path: Path,
 }
@@ -335,7 +334,6 @@ impl Initiation {
             shared,
             messages: (request, message),
             nonces: (self.nonce.clone(), contents.nonce.clone()),
-            nat,
             capabilities: Capabilities::of_sa_init(ctx.profile, &contents.notifies),
             path: nat::floated(self.path, ctx.profile.encapsulation_port),
         })

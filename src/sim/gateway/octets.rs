@@ -118,8 +118,11 @@ pub fn find(payloads: &[Payload], kind: u8) -> Option<&[u8]> {
     payloads.iter().find(|(number, _)| *number == kind).map(|(_, body)| body.as_slice())
 }
 
+/// The payloads, and for a closing SK or SKF what is inside first and where its body starts.
+pub type Chain = (Vec<Payload>, Option<(u8, usize)>);
+
 /// Payloads from `at` on; stops at SK or SKF, whose body is what is left.
-pub fn chain(first: u8, octets: &[u8], mut at: usize) -> Option<(Vec<Payload>, Option<(u8, usize)>)> {
+pub fn chain(first: u8, octets: &[u8], mut at: usize) -> Option<Chain> {
     let mut kind = first;
     let mut payloads = Vec::new();
     while kind != 0 {

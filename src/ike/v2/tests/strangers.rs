@@ -231,7 +231,8 @@ fn random_octets_move_nothing() {
         let mut octets = vec![0; round % 400];
         crate::crypto::random::Random::fill(&mut random, &mut octets);
         if round % 2 == 0 && octets.len() >= 28 {
-            let header = gateway.header(ExchangeType(octets[18]), u32::from(octets[20] % 3), octets[19].is_multiple_of(2));
+            let header =
+                gateway.header(ExchangeType(octets[18]), u32::from(octets[20] % 3), octets[19].is_multiple_of(2));
             let header = header.write(octets.len() - 28).unwrap();
             octets[..28].copy_from_slice(&header);
         }

@@ -12,7 +12,6 @@ use crate::crypto::random::SeededRandom;
 use crate::crypto::secret::Secret;
 use crate::ike::action::{Action, Command, Event, Timer};
 use crate::ike::identity::Identity;
-use crate::ike::nat::NatSituation;
 use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, RetransmissionPolicy};
 use crate::ike::v2::auth::{PeerAuthenticated, Signed, check, prove};
 use crate::ike::v2::capabilities::Capabilities;
@@ -34,7 +33,7 @@ use crate::sa::lifetime::Lifetime;
 use crate::sa::path::{Framing, Path};
 use crate::sa::selector::Selector;
 use crate::sa::spi::{IkeSpi, InboundSpi, OutboundSpi};
-use crate::sa::suite::{EspSuite, IkeSuite};
+use crate::sa::suite::IkeSuite;
 use crate::time::Instant;
 
 pub(super) const CHILD: ChildId = ChildId(7);
@@ -407,23 +406,17 @@ fn proof() -> PeerAuthenticated {
 }
 
 fn parts(capabilities: Capabilities) -> EstablishedParts {
-    let any = vec![Selector::any_v4()];
     EstablishedParts {
-        proof: proof(),
+        _proof: proof(),
         spis: (ours(), theirs()),
         suite: IkeSuite { protection: PROTECTION, prf: Prf::HmacSha256, group: Group::Curve25519 },
         protection: MessageProtection::new(PROTECTION, &keys(1), &keys(2)).unwrap(),
-        sk_d: Secret::new(vec![5; 32]),
         path: path(),
-        nat: NatSituation::default(),
         capabilities,
         child: Some(ChildRecord {
             id: CHILD,
             inbound: InboundSpi::new(INBOUND).unwrap(),
             outbound: OutboundSpi::new(OUTBOUND).unwrap(),
-            suite: EspSuite { protection: PROTECTION, esn: false },
-            local: any.clone(),
-            remote: any,
             established_at: Instant::START,
         }),
         established_at: Instant::START,
