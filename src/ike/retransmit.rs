@@ -58,11 +58,6 @@ impl Retransmission {
         self.due
     }
 
-    /// When the request was sent first.
-    pub fn started(&self) -> Instant {
-        self.started
-    }
-
     /// How often the request was sent.
     pub fn sent(&self) -> u32 {
         self.sent

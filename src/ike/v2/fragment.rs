@@ -159,11 +159,6 @@ impl Reassembly {
         }
     }
 
-    /// Whether a piece is waiting for others.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.complete && !self.pieces.is_empty()
-    }
-
     /// Whether `Progress::Complete` was said.
     pub(super) const fn is_complete(&self) -> bool {
         self.complete
@@ -334,7 +329,7 @@ mod tests {
         for (number, total) in [(0, 0), (0, 3), (4, 3), (1, 0), (u16::MAX, 1)] {
             assert_eq!(reassembly.insert(piece(number, total, b"x")), Err(FragmentFault::Number));
         }
-        assert!(!reassembly.is_waiting());
+        assert!(reassembly.pieces.is_empty());
     }
 
     #[test]
@@ -366,7 +361,7 @@ mod tests {
         let large = vec![0; 40_000];
         assert_eq!(reassembly.insert(piece(1, 255, &large)), Ok(Progress::Incomplete));
         assert_eq!(reassembly.insert(piece(2, 255, &large)), Err(FragmentFault::TooLarge));
-        assert!(!reassembly.is_waiting(), "a message that is too large keeps no memory");
+        assert!(reassembly.pieces.is_empty(), "a message that is too large keeps no memory");
     }
 
     #[test]
