@@ -1,5 +1,6 @@
 //! Writes the committed corpus anew: `cargo run --example corpus` in `fuzz/`. Inputs that a fuzzer found and that were added by hand stay.
 
+mod config;
 mod esp_datagram;
 mod ike_datagram;
 mod session;
@@ -12,7 +13,8 @@ type Input = (&'static str, Vec<u8>);
 fn main() -> io::Result<()> {
     write("ike_datagram", ike_datagram::inputs())?;
     write("esp_datagram", esp_datagram::inputs())?;
-    write("session", session::inputs())
+    write("session", session::inputs())?;
+    write("config", config::inputs())
 }
 
 fn write(target: &str, inputs: Vec<Input>) -> io::Result<()> {
