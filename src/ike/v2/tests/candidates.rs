@@ -184,3 +184,42 @@ fn the_reason_that_a_candidate_gave_is_worth_more_than_the_silence_of_another() 
     client.wait(300_000);
     assert!(matches!(client.failure(), Some(Failure::AuthenticationRefused { .. })), "{:?}", client.failure());
 }
+
+#[test]
+fn k2_036_an_attacker_who_proves_wrongly_at_once_does_not_prevent_the_genuine_answer() {
+    let mut client = Client::new(profile());
+    let request = client.last_message().to_vec();
+    let mut attacker = attacker(666).answer(&request);
+    let mut gateway = Gateway::new(1).answer(&request);
+    client.receive(path_500(), &attacker.response);
+    let proof = attacker.seal_proof(attacker.proof());
+    client.receive(path_4500(), &proof);
+    client.wait(900);
+    client.receive(path_500(), &gateway.response);
+    finish(&mut client, &mut gateway);
+}
+
+#[test]
+fn a_refusal_in_clear_is_forgotten_once_somebody_chose() {
+    let mut client = Client::new(profile());
+    let request = client.last_message().to_vec();
+    client.receive(path_500(), &notified(&request, Notify::new(NotifyType::NO_PROPOSAL_CHOSEN)));
+    client.receive(path_500(), &Gateway::new(1).answer(&request).response);
+    client.wait(300_000);
+    let Some(Failure::NoAnswer { phase: Phase::Auth, hints, .. }) = client.failure() else {
+        panic!("{:?}", client.failure())
+    };
+    assert_eq!(hints, &["NO_PROPOSAL_CHOSEN"]);
+}
+
+#[test]
+fn messages_of_another_ike_sa_are_none_of_ours() {
+    let (mut client, mut gateway, _) = half_open(profile(), Gateway::new(1));
+    let mut response = gateway.seal_proof(gateway.proof());
+    response[0] ^= 1;
+    client.receive(path_4500(), &response);
+    response[0] ^= 1;
+    response[8] ^= 1;
+    client.receive(path_4500(), &response);
+    assert_eq!(client.drops(), [DropReason::NotOurs; 2]);
+}

@@ -539,3 +539,16 @@ fn closing_before_anyone_answered_ends_silently() {
     let gateway = Gateway::new(1).answer(client.last_message());
     assert!(client.receive(path_500(), &gateway.response).is_empty());
 }
+
+#[test]
+fn k2_031_a_refusal_is_the_reason_when_the_patience_ends_before_its_grace() {
+    let mut impatient = profile();
+    impatient.retransmission.repetitions = 1;
+    let mut client = Client::new(impatient);
+    let request = client.last_message().to_vec();
+    client.receive(path_500(), &notified(&request, Notify::new(NotifyType::NO_PROPOSAL_CHOSEN)));
+    client.wait(1_399);
+    assert!(client.failure().is_none());
+    client.wait(1);
+    assert!(matches!(client.failure(), Some(Failure::IkeProposalRefused { .. })), "{:?}", client.failure());
+}
