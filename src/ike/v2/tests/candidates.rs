@@ -223,3 +223,32 @@ fn messages_of_another_ike_sa_are_none_of_ours() {
     client.receive(path_4500(), &response);
     assert_eq!(client.drops(), [DropReason::NotOurs; 2]);
 }
+
+#[test]
+fn c_08_an_answer_that_differs_outside_of_what_keys_are_made_of_leads_to_no_second_request_under_them() {
+    let mut client = Client::new(profile());
+    let request = client.last_message().to_vec();
+    let mut gateway = Gateway::with_gcm(1).answer(&request);
+    let mut tampered = gateway.response.clone();
+    *tampered.last_mut().unwrap() ^= 1;
+    tampered[17] = 0x21;
+    assert_eq!(client.receive(path_500(), &gateway.response).len(), 1);
+    assert!(client.receive(path_500(), &tampered).is_empty());
+    let refusal = gateway.seal_refusal(NotifyType::AUTHENTICATION_FAILED);
+    client.receive(path_4500(), &refusal);
+    for message in [&tampered, &gateway.response] {
+        assert!(client.receive(path_500(), message).is_empty(), "also when the candidate is gone");
+    }
+}
+
+#[test]
+fn k2_036_an_attacker_who_answers_first_with_the_gateways_spi_does_not_prevent_the_genuine_answer() {
+    let mut client = Client::new(profile());
+    let request = client.last_message().to_vec();
+    let mut gateway = Gateway::new(1).answer(&request);
+    let attacker = Gateway { spi: gateway.spis.1, ..attacker(666) }.answer(&request);
+    client.receive(path_500(), &attacker.response);
+    let auth = client.receive(path_500(), &gateway.response);
+    assert!(gateway.believes(&gateway.read_auth(&auth)));
+    finish(&mut client, &mut gateway);
+}
