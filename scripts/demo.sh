@@ -56,7 +56,7 @@ step "vpnd up --config examples/strongswan-ikev2.toml"
 ip netns exec "$(namespace_of "$lab" client)" \
     "$vpnd" up --config examples/strongswan-ikev2.toml --wait 10 >"$lab/vpnd.out" 2>&1 </dev/null &
 client=$!
-up_or_ended() { grep -q 'tunnel is up' "$lab/vpnd.out" || ! kill -0 "$client" 2>/dev/null; }
+up_or_ended() { grep -qs 'tunnel is up' "$lab/vpnd.out" || ! kill -0 "$client" 2>/dev/null; }
 wait_until 15 up_or_ended || true
 indent <"$lab/vpnd.out"
 if ! grep -q 'tunnel is up' "$lab/vpnd.out"; then
