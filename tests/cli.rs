@@ -3,7 +3,8 @@
 #![allow(missing_docs)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -258,6 +259,29 @@ fn identities_are_expanded_from_the_environment() {
     let unset = vpnd(&["check", path(&file)]);
     assert_eq!(unset.code, Some(2));
     assert!(unset.stderr.contains("`TEST_POD` is not set"), "{}", unset.stderr);
+}
+
+#[test]
+fn without_privileges_up_ends_with_3_and_says_what_is_missing() {
+    let (directory, file) = Directory::with(VALID);
+    directory.write("psk", KEY, 0o644);
+    directory.write("office.toml", VALID, 0o644);
+    // The build's own directory may be closed to others.
+    let program = directory.0.join("vpnd");
+    fs::copy(env!("CARGO_BIN_EXE_vpnd"), &program).unwrap();
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    for json in [&[][..], &["--json"]] {
+        let mut command = Command::new(&program);
+        command.args(["up", "--config", path(&file), "--wait", "5"]).args(json);
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let said = format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+        assert_eq!(status.code(), Some(3), "{said}");
+        assert!(said.contains("CAP_NET_ADMIN") && !said.contains(KEY), "{said}");
+        assert_eq!(said.contains("\"exit_code\":3"), !json.is_empty(), "{said}");
+    }
 }
 
 #[test]

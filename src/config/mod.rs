@@ -28,7 +28,7 @@ pub const MAX_FILE: usize = 1 << 20;
 pub fn read(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> (Option<Config>, Report) {
     let mut report = Report::default();
     let raw = raw::read(text, &mut report);
-    let config = validate::validate(raw, variable, &mut report);
+    let config = raw.and_then(|raw| validate::validate(raw, variable, &mut report));
     report.sort();
     let config = config.filter(|_| !report.has_errors());
     (config, report)

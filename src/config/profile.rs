@@ -11,7 +11,7 @@ use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, Retra
 use crate::sa::lifetime::Lifetime;
 use crate::tunnel::diagnosis::Context;
 use crate::tunnel::reconnect::ReconnectPolicy;
-use crate::tunnel::settings::{IKE_PORT, LocalIdentity, TunnelSettings};
+use crate::tunnel::settings::{Host, IKE_PORT, LocalIdentity, TunnelSettings};
 
 /// The IANA port for IKE and ESP in UDP (RFC 3948 §2.1).
 const ENCAPSULATION_PORT: u16 = 4500;
@@ -30,14 +30,18 @@ impl Config {
         }
     }
 
-    /// What a failure with `remote` is explained by.
+    /// What a failure is explained by: with `remote`, or with the only gateway there is.
     pub fn context(&self, remote: Option<IpAddr>) -> Context<'_> {
+        let only = match self.gateways.as_slice() {
+            [Host::Address(address)] => Some(*address),
+            _ => None,
+        };
         Context {
             gateways: &self.gateways,
             first_port: self.first_port,
             local_identity: &self.local_identity,
             ike_lifetime: Some(self.ike_lifetime),
-            remote,
+            remote: remote.or(only),
             psk_key: self.psk_source.key(),
         }
     }

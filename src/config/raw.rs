@@ -119,13 +119,17 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("metrics", "there is no metrics listener"),
 ];
 
-/// Takes the values out of a file's text. What cannot be read is reported and left out.
-pub(super) fn read(text: &str, report: &mut Report) -> Raw {
+/// Takes the values out of a file's text. What cannot be read is reported and left out. In a text that is no TOML only that is
+/// reported: what follows a slip may be anything, also a secret.
+pub(super) fn read(text: &str, report: &mut Report) -> Option<Raw> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or(text.len()..text.len());
         hide_after_known_key(text, &span, report);
         report.error(span, error.message().to_owned(), None);
+    }
+    if !errors.is_empty() {
+        return None;
     }
     let mut raw = Raw::default();
     for (key, value) in document.into_inner() {
@@ -144,7 +148,7 @@ pub(super) fn read(text: &str, report: &mut Report) -> Raw {
         let section = Section::new(section, span, table, report);
         read_section(section, &mut raw);
     }
-    raw
+    Some(raw)
 }
 
 fn read_section(mut section: Section<'_, '_>, raw: &mut Raw) {

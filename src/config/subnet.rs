@@ -72,9 +72,11 @@ pub(super) fn parse_host(text: &str) -> Result<Host, Refusal> {
             false => Ok(Host::Address(address)),
         };
     }
-    if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok())
-        && (host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || is_name(host))
-    {
+    let with_port = text.rsplit_once(':').filter(|(host, port)| {
+        let is_host = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || is_name(host);
+        is_host && port.parse::<u16>().is_ok()
+    });
+    if let Some((_, port)) = with_port {
         return Err(("the port does not belong here".into(), Some(format!("write `port = {port}` on its own line"))));
     }
     if let Some((scheme, _)) = text.split_once("://") {

@@ -279,6 +279,34 @@ fn c_14_no_report_shows_a_key() {
 }
 
 #[test]
+fn c_14_no_report_shows_a_key_whatever_slip_was_made() {
+    let (first, second) = ("SesameOpenUp", "AndShutAgain");
+    for line in [format!("psk = \"{first}-{second}\""), format!("psk = \"\"\"\n{first}\n{second}\"\"\"")] {
+        let text = SMALLEST.replace("psk_file = \"psk\"", &line);
+        for at in 0..text.len() {
+            for slip in ["", "\"", "'", "=", "[", "]", "{", "\n", "#", "x", ".", "\\", "\u{1}", "\u{fc}"] {
+                let replaced = format!("{}{slip}{}", &text[..at], &text[at + 1..]);
+                let inserted = format!("{}{slip}{}", &text[..at], &text[at..]);
+                for text in [replaced, inserted] {
+                    let (_, report) = read(&text, &environment);
+                    let shown = report.render("office.toml", &text);
+                    assert!(!shown.contains(first) && !shown.contains(second), "{text}\n---\n{shown}");
+                }
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "(\\[(gateway|ike|esp|tun|local)\\]\n|[a-z_]{1,12} = |\\PC|[\"'\\[\\]{},.\n0-9-]){0,60}") {
+        let (config, report) = read(&text, &environment);
+        proptest::prop_assert_eq!(config.is_none(), report.has_errors());
+        report.render("office.toml", &text);
+    }
+}
+
+#[test]
 fn a_key_in_the_file_is_used_and_warned_about() {
     let text = SMALLEST.replace("psk_file = \"psk\"", "psk = \"short\"");
     let shown = rendered(&text);
