@@ -169,6 +169,21 @@ mod tests {
     }
 
     #[test]
+    fn k2_030_waits_do_not_shrink_whatever_the_policy_says() {
+        let mut random = Fixed(0);
+        let policy = RetransmissionPolicy { growth_percent: 10, ..POLICY };
+        let mut sending = Retransmission::start(Instant::START, vec![vec![1]], policy, &mut random);
+        let mut last = Duration::ZERO;
+        for _ in 0..policy.repetitions {
+            let now = sending.deadline();
+            assert!(matches!(sending.handle_timeout(now, &mut random), Verdict::Repeat { .. }));
+            let wait = sending.deadline().since(now);
+            assert!(wait >= last && wait >= policy.first);
+            last = wait;
+        }
+    }
+
+    #[test]
     fn a_policy_at_its_limits_neither_overflows_nor_spins() {
         let policy = RetransmissionPolicy {
             first: Duration::MAX,

@@ -251,6 +251,17 @@ fn k2_126_a_rekey_of_a_child_that_is_not_there_is_answered_child_sa_not_found() 
 }
 
 #[test]
+fn k2_126_a_rekey_of_an_ah_sa_with_our_esp_number_is_not_about_our_child() {
+    let mut pair = Pair::new();
+    let datagram = pair.peer.request(CREATE_CHILD_SA, &peer::rekey_child_of(ProtocolId::AH, OUTBOUND));
+    pair.receive(&datagram);
+    let seen = pair.seen();
+    let Some(Seen::Sent { content, .. }) = seen.last() else { panic!("{seen:?}") };
+    assert_eq!(content.notifies[0].kind, NotifyType::CHILD_SA_NOT_FOUND);
+    assert_eq!(content.notifies[0].protocol, ProtocolId::AH);
+}
+
+#[test]
 fn k2_127_who_closes_the_ike_sa_puts_off_every_request_for_an_sa() {
     for contents in [peer::rekey_ike(), peer::new_child(), peer::rekey_child(OUTBOUND)] {
         let mut pair = Pair::new();
