@@ -196,6 +196,7 @@ fn several_subnets_in_one_child() {
     let gateway = GatewayConfig::default().with("leftsubnet", "10.250.0.0/25,10.251.0.0/24").start(&lab);
     let vpnd = VpndConfig::default().with("gateway", "subnets", r#"["10.250.0.0/24", "10.251.0.0/16"]"#).up(&client);
     assert_eq!(client.ping(INSIDE, 3), 3);
+    assert_eq!(client.ping("10.251.0.5", 3), 3);
     assert_eq!(gateway.sa().selectors, "10.250.0.0/25 10.251.0.0/24 === 10.200.0.1/32");
     let routes = client.run("ip", &["route", "show", "table", "all"]);
     assert!(routes.contains("10.250.0.0/25") && routes.contains("10.251.0.0/24"), "{routes}");

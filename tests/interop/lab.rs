@@ -5,8 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/lab.sh");
 
-/// A gateway namespace at 192.0.2.1 and 2001:db8:2::1, with 10.250.0.5 and fd00:250::5
-/// behind it, and clients beside it. Dropping it removes all of it.
+/// A gateway namespace at 192.0.2.1 and 2001:db8:2::1, with 10.250.0.5, 10.251.0.5
+/// and fd00:250::5 behind it, and clients beside it. Dropping it removes all of it.
 pub(crate) struct Lab {
     directory: PathBuf,
 }

@@ -2,7 +2,7 @@
 # A laboratory of network namespaces around a real strongSwan gateway, used by the
 # interoperability tests and by the demo. Needs root.
 #
-#   client<i> --[outer]-- (bridge "outer") gateway --[lo]-- 10.250.0.5, fd00:250::5
+#   client<i> --[outer]-- (bridge "outer") gateway --[lo]-- 10.250.0.5, 10.251.0.5, fd00:250::5
 #
 # A lab is a directory. Everything it makes carries the directory's random suffix, so
 # that any number of labs can exist at once, and `close` undoes all of it. A lab whose
@@ -143,6 +143,7 @@ lab_open() { # [OWNER_PID]
     ip -n "$gateway" address add 192.0.2.1/24 dev outer
     ip -n "$gateway" address add 2001:db8:2::1/64 dev outer nodad
     ip -n "$gateway" address add 10.250.0.5/32 dev lo
+    ip -n "$gateway" address add 10.251.0.5/32 dev lo
     ip -n "$gateway" address add fd00:250::5/128 dev lo nodad
     trap - ERR
     printf '%s\n' "$lab"
