@@ -47,7 +47,17 @@ pub(super) struct Record {
     file: PathBuf,
     namespace: u64,
     changes: Vec<Change>,
+    lock_file: PathBuf,
     _lock: File,
+}
+
+impl Drop for Record {
+    /// The lock's file goes while it is still locked; whoever waits for it sees that it went.
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.lock_file) {
+            tracing::debug!(%error, "the lock of the record stays behind");
+        }
+    }
 }
 
 /// Why there is no record.
@@ -72,25 +82,15 @@ impl Record {
         let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
         let name = format!("{}-{namespace}", file_name(key));
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(directory.join(format!("{name}.lock")))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(RecordError::Locked),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
+        let lock_file = directory.join(format!("{name}.lock"));
+        let lock = lock(&lock_file)?;
         let file = directory.join(format!("{name}.json"));
         let changes = match fs::read(&file) {
             Ok(octets) => left_behind(&octets, namespace),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { file, namespace, changes, _lock: lock })
+        Ok(Self { file, namespace, changes, lock_file, _lock: lock })
     }
 
     /// The changes that are written down, in the order in which they were made.
@@ -132,6 +132,28 @@ impl Record {
             .open(&fresh)?;
         file.write_all(&text)?;
         fs::rename(&fresh, &self.file)
+    }
+}
+
+/// Locks a file that is still the one of that name: another process may have removed it between opening and locking.
+fn lock(path: &Path) -> Result<File, RecordError> {
+    loop {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RecordError::Locked),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let inode = file.metadata()?.ino();
+        if fs::metadata(path).is_ok_and(|named| named.ino() == inode) {
+            return Ok(file);
+        }
     }
 }
 
@@ -220,6 +242,7 @@ mod tests {
         assert!(Record::open(&scratch.0, "vpnd1").is_ok());
         drop(record);
         assert!(Record::open(&scratch.0, "vpnd0").is_ok());
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
     }
 
     #[test]
