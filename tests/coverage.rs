@@ -238,7 +238,8 @@ fn contributing_names_every_make_target() {
     let contributing = read("CONTRIBUTING.md");
     for line in read("Makefile").lines().filter(|line| line.contains(": ") && line.contains(" ## ")) {
         let target = line.split(':').next().unwrap();
-        let named = [format!("`make {target}`"), format!("\nmake {target} ")].iter().any(|name| contributing.contains(name));
+        let named =
+            [format!("`make {target}`"), format!("\nmake {target} ")].iter().any(|name| contributing.contains(name));
         assert!(named, "CONTRIBUTING.md does not name `make {target}`");
     }
 }
