@@ -334,3 +334,17 @@ fn documentation_names_every_key() {
         }
     }
 }
+
+#[test]
+fn the_manual_page_and_completions_know_every_subcommand_and_exit_code() {
+    let page = vpnd(&["man"]);
+    assert_eq!(page.code, Some(0));
+    for word in [".TH vpnd", "vpnd\\-up(1)", "vpnd\\-check(1)", "authentication failed"] {
+        assert!(page.stdout.contains(word), "{word} is not in the manual page");
+    }
+    assert!(vpnd(&["man", "up"]).stdout.contains("vpnd\\-up"));
+    assert_eq!(vpnd(&["man", "down"]).code, Some(2));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(vpnd(&["completions", shell]).stdout.contains("check"), "{shell}");
+    }
+}

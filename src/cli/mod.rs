@@ -1,6 +1,7 @@
 //! What a person types and reads: one file a subcommand. It decides nothing about protocols and hosts.
 
 mod check;
+mod describe;
 mod exit;
 mod load;
 mod progress;
@@ -9,7 +10,7 @@ mod up;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::tunnel::diagnosis::ExitKind;
 
@@ -27,6 +28,10 @@ enum Command {
     Up(up::Arguments),
     /// Check a configuration file without touching the network
     Check(check::Arguments),
+    /// Print a completion script for a shell
+    Completions(describe::Completions),
+    /// Print the manual page
+    Man(describe::Man),
 }
 
 /// Runs the command line of this process.
@@ -35,6 +40,8 @@ pub fn main() -> ExitCode {
     let kind = match Arguments::parse().command {
         Command::Up(arguments) => up::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Completions(arguments) => describe::completions(&arguments, Arguments::command()),
+        Command::Man(arguments) => describe::man(&arguments, Arguments::command()),
     };
     exit::code(kind)
 }
@@ -55,9 +62,7 @@ impl From<Unusable> for ExitKind {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::Arguments;
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
