@@ -158,13 +158,16 @@ fn every_test_that_the_table_names_exists() {
 
 #[test]
 fn every_test_with_an_id_is_named_in_its_row() {
-    let table: BTreeMap<String, Vec<String>> = rows().into_iter().map(|row| (row.id, row.tests)).collect();
+    let table: BTreeMap<String, Row> = rows().into_iter().map(|row| (row.id.clone(), row)).collect();
     let mut missing = String::new();
     for test in functions() {
         for id in ids_of(&test) {
             match table.get(&id) {
                 None => missing.push_str(&format!("{test} carries {id}, which is no row\n")),
-                Some(tests) if !tests.contains(&test) => missing.push_str(&format!("{id} lacks `{test}`\n")),
+                Some(row) if !row.tests.contains(&test) => missing.push_str(&format!("{id} lacks `{test}`\n")),
+                Some(row) if ["not yet", "built"].contains(&row.state.as_str()) => {
+                    missing.push_str(&format!("{id} is \"{}\", and yet there is `{test}`\n", row.state));
+                }
                 Some(_) => {}
             }
         }
@@ -252,6 +255,19 @@ fn the_readme_shows_a_configuration_of_nine_lines_that_is_valid() {
     let (config, report) = vpnd::config::read(block, &|_| None);
     let messages: Vec<&str> = report.findings().iter().map(|finding| finding.message.as_str()).collect();
     assert!(config.is_some() && messages.is_empty(), "{messages:?}");
+}
+
+#[test]
+fn the_readme_tells_the_exit_codes_as_the_program_does() {
+    let readme = read("README.md").replace('`', "");
+    let source = read("src/cli/exit.rs");
+    let told = source.lines().filter_map(|line| line.strip_prefix("  ")?.trim_end_matches("\";").split_once("  "));
+    let mut count = 0;
+    for (code, meaning) in told.filter(|(code, _)| code.parse::<u8>().is_ok()) {
+        assert!(readme.contains(&format!("| {code} | {meaning} |")), "README.md: {code} {meaning}");
+        count += 1;
+    }
+    assert_eq!(count, 8);
 }
 
 #[test]
