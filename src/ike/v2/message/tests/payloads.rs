@@ -376,6 +376,14 @@ fn v_11_a_rekeyed_child_is_named_by_esp_or_ah_and_four_octets() {
 }
 
 #[test]
+fn v_11_a_request_for_an_ike_sa_names_no_child() {
+    let mut all = parts(&rekey_ike());
+    all.push(parts(&rekey_child())[0].clone());
+    let verdict = CreateChildRequest::parse(&inner(&chained(&all)));
+    assert_eq!(verdict, Err(MessageError::Missing(PayloadType::TRAFFIC_SELECTOR_INITIATOR)));
+}
+
+#[test]
 fn v_11_proposals_of_another_protocol_do_not_rekey_an_ike_sa() {
     let mut all = parts(&rekey_ike());
     all[0] = parts(&rekey_child())[1].clone();

@@ -193,6 +193,52 @@ fn v_21_a_message_with_any_subset_of_its_payloads_of_unknown_kinds_is_as_if_they
 }
 
 #[test]
+fn v_21_a_known_payload_that_does_not_belong_into_a_message_is_refused_by_name() {
+    use PayloadType as P;
+    let auth = parts(&auth_request().contents().unwrap());
+    let of = |kind| auth.iter().find(|part| part.0 == kind).unwrap().1.clone();
+    let strangers: Vec<Part> = [P::SECURITY_ASSOCIATION, P::AUTHENTICATION, P::CONFIGURATION]
+        .into_iter()
+        .chain([P::IDENTIFICATION_INITIATOR, P::IDENTIFICATION_RESPONDER])
+        .chain([P::TRAFFIC_SELECTOR_INITIATOR, P::TRAFFIC_SELECTOR_RESPONDER])
+        .map(|kind| (kind, of(kind)))
+        .chain([(P::KEY_EXCHANGE, vec![0; 36]), (P::NONCE, vec![0; 16]), (P::DELETE, vec![1, 0, 0, 0])])
+        .chain([(P::CERTIFICATE, vec![4]), (P::CERTIFICATE_REQUEST, vec![4]), (P::EAP, vec![3, 0, 0, 4])])
+        .collect();
+    for Case { name, contents, read, .. } in cases() {
+        let whole = parts(&contents);
+        let belongs: &[P] = match name {
+            "IKE_SA_INIT response" => &[P::CERTIFICATE_REQUEST],
+            "IKE_AUTH request" => &[P::CERTIFICATE, P::CERTIFICATE_REQUEST],
+            "IKE_AUTH response" => &[P::CERTIFICATE, P::EAP],
+            "IKE_AUTH response without child" => &[
+                P::CERTIFICATE,
+                P::EAP,
+                P::CONFIGURATION,
+                P::SECURITY_ASSOCIATION,
+                P::TRAFFIC_SELECTOR_INITIATOR,
+                P::TRAFFIC_SELECTOR_RESPONDER,
+            ],
+            "CREATE_CHILD_SA for a child" => &[P::CONFIGURATION],
+            _ => &[],
+        };
+        for stranger in &strangers {
+            if whole.iter().any(|part| part.0 == stranger.0) || belongs.contains(&stranger.0) {
+                continue;
+            }
+            // Traffic selectors make a request for an IKE SA one for a child, which then lacks the other side's.
+            let verdict = read(&chained(&[&whole[..], &[stranger.clone()]].concat()));
+            let lacks = matches!(verdict, Err(MessageError::Missing(_))) && name == "CREATE_CHILD_SA for an IKE SA";
+            assert!(
+                lacks || verdict == Err(MessageError::Unexpected(stranger.0)),
+                "{name} with {}: {verdict:?}",
+                stranger.0
+            );
+        }
+    }
+}
+
+#[test]
 fn v_03_a_message_with_any_payload_turned_into_another_kind_is_refused_or_read() {
     let known: Vec<PayloadType> = (0..=255).map(PayloadType).filter(|kind| kind.name().is_some()).collect();
     for Case { name, contents, read, required } in cases() {
