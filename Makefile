@@ -62,6 +62,10 @@ interop: deps ## Against real strongSwan in network namespaces, with the table o
 fuzz-smoke: ## Every fuzz target from its corpus for a few seconds (SECONDS_EACH=10)
 	scripts/fuzz-smoke.sh
 
+.PHONY: fuzz
+fuzz: ## One fuzz target until it fails or is stopped (TARGET=session)
+	scripts/fuzz.sh $(TARGET)
+
 .PHONY: phases
 phases: deps build ## Handshake time by phase, vpnd's and strongSwan's client's, on one gateway (root)
 	benches/end_to_end/handshake.sh
