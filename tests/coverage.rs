@@ -215,11 +215,14 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_path_that_a_document_names_is_there() {
+    // What a run leaves behind.
+    const MADE: &[&str] = &["fuzz/artifacts/", "fuzz/target/"];
     const FOLDERS: &[&str] = &["src/", "tests/", "docs/", "scripts/", "examples/", "benches/", "fuzz/"];
     for (name, text) in documents() {
         for path in quoted(&text).filter(|quoted| FOLDERS.iter().any(|folder| quoted.starts_with(folder))) {
             let path = path.split([' ', '*', ':']).next().unwrap();
-            assert!(root().join(path).exists(), "{name} names {path}");
+            let is_made = MADE.iter().any(|made| path.starts_with(made));
+            assert!(is_made || root().join(path).exists(), "{name} names {path}");
         }
     }
 }
@@ -277,9 +280,14 @@ fn every_dependency_has_its_reason() {
     let given: BTreeSet<&str> = table.iter().flat_map(|line| quoted(line.split('|').nth(1).unwrap())).collect();
     let manifest = read("Cargo.toml");
     let mut wanted = BTreeSet::new();
-    for section in ["[dependencies]\n", "[dev-dependencies]\n"] {
+    let fuzz = read("fuzz/Cargo.toml");
+    for (manifest, section) in
+        [(&manifest, "[dependencies]\n"), (&manifest, "[dev-dependencies]\n"), (&fuzz, "[dependencies]\n")]
+    {
         let lines = manifest.split(section).nth(1).unwrap().lines().take_while(|line| !line.starts_with('['));
-        wanted.extend(lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name));
+        wanted.extend(
+            lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).filter(|name| *name != "vpnd"),
+        );
     }
-    assert_eq!(given, wanted, "given in 0002 on the left, in Cargo.toml on the right");
+    assert_eq!(given, wanted, "given in 0002 on the left, in the manifests on the right");
 }
