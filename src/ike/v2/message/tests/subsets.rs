@@ -227,7 +227,7 @@ fn v_21_a_known_payload_that_does_not_belong_into_a_message_is_refused_by_name()
                 continue;
             }
             // Traffic selectors make a request for an IKE SA one for a child, which then lacks the other side's.
-            let verdict = read(&chained(&[&whole[..], &[stranger.clone()]].concat()));
+            let verdict = read(&chained(&[&whole[..], std::slice::from_ref(stranger)].concat()));
             let lacks = matches!(verdict, Err(MessageError::Missing(_))) && name == "CREATE_CHILD_SA for an IKE SA";
             assert!(
                 lacks || verdict == Err(MessageError::Unexpected(stranger.0)),
