@@ -5,7 +5,9 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 
-step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+[ ! -t 1 ] || bold=$'\e[1m' plain=$'\e[0m'
+step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 indent() { sed 's/^/    /'; }
 fail() {
     printf '\ndemo failed: %s\n' "$*" >&2

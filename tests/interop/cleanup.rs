@@ -65,6 +65,21 @@ fn a_new_start_after_kill_leaves_nothing_of_the_old() {
 }
 
 #[test]
+fn a_new_start_after_kill_leaves_no_old_sa_on_the_gateway() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let gateway = GatewayConfig::default().unique_ids("no").start(&lab);
+    let config = VpndConfig::default().with("ike", "initial_contact", "true");
+    config.up(&client).kill();
+    let first = gateway.sa();
+    let vpnd = config.up(&client);
+    assert_ne!(gateway.sa().name, first.name, "the gateway was told that there is no older SA");
+    assert_eq!(client.ping(INSIDE, 3), 3);
+    vpnd.terminate();
+    gateway.wait_until_empty();
+}
+
+#[test]
 fn a_tunnel_the_gateway_deletes_comes_back() {
     let lab = Lab::open();
     let client = lab.client(0);

@@ -14,6 +14,7 @@ pub(crate) const INSIDE_V6: &str = "fd00:250::5";
 
 /// The keywords of one `conn` of `ipsec.conf`, the secrets, and charon's own settings.
 pub(crate) struct GatewayConfig {
+    unique_ids: &'static str,
     keywords: Vec<(&'static str, String)>,
     secrets: String,
     charon: String,
@@ -36,6 +37,7 @@ impl Default for GatewayConfig {
             ("auto", "add"),
         ];
         Self {
+            unique_ids: "never",
             keywords: keywords.map(|(key, value)| (key, value.to_owned())).to_vec(),
             secrets: format!(": PSK \"{PSK}\"\n"),
             charon: String::new(),
@@ -48,6 +50,12 @@ impl GatewayConfig {
     pub(crate) fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.keywords.retain(|(known, _)| *known != key);
         self.keywords.push((key, value.into()));
+        self
+    }
+
+    /// What happens to an older SA of the same identity: `uniqueids` of ipsec.conf.
+    pub(crate) fn unique_ids(mut self, value: &'static str) -> Self {
+        self.unique_ids = value;
         self
     }
 
@@ -67,7 +75,7 @@ impl GatewayConfig {
     /// Starts charon, and returns when it answers.
     pub(crate) fn start(self, lab: &Lab) -> Gateway<'_> {
         let directory = lab.directory("gateway");
-        let mut conf = "config setup\n    uniqueids=never\n\nconn workspaces\n".to_owned();
+        let mut conf = format!("config setup\n    uniqueids={}\n\nconn workspaces\n", self.unique_ids);
         for (key, value) in &self.keywords {
             writeln!(conf, "    {key}={value}").expect("a String takes everything");
         }
