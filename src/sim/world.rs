@@ -45,6 +45,8 @@ pub struct World {
     pub wire: Vec<(Instant, Datagram)>,
     sent: u64,
     echoed: u64,
+    /// The client was closed when it last came to rest.
+    closed: bool,
     story: u64,
 }
 
@@ -72,6 +74,7 @@ impl World {
             wire: Vec::new(),
             sent: 0,
             echoed: 0,
+            closed: false,
             story: NOTE,
         };
         world.settle();
@@ -178,7 +181,7 @@ impl World {
     fn settle(&mut self) {
         let authenticated = self.gateway.counts().authenticated;
         for datagram in std::mem::take(&mut self.client.outbox) {
-            self.invariants.client_sent(self.now, &datagram, authenticated, false);
+            self.invariants.client_sent(self.now, &datagram, authenticated, self.closed);
             self.carry(datagram);
         }
         while let Some(datagram) = self.gateway.poll_datagram() {
@@ -198,6 +201,7 @@ impl World {
             self.client.closed.is_none() || self.client.poll_timeout().is_none(),
             "the client has a timer after it is closed"
         );
+        self.closed = self.client.closed.is_some();
     }
 
     fn carry(&mut self, datagram: Datagram) {

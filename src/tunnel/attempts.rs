@@ -38,11 +38,6 @@ impl Attempts {
         self.addresses = None;
     }
 
-    /// The tunnel is up: when it ends, the first gateway is preferred again.
-    pub(super) fn succeeded(&mut self) {
-        self.start_over();
-    }
-
     /// What the name given by the last `Next::Resolve` stands for.
     pub(super) fn resolved(&mut self, addresses: Vec<IpAddr>) {
         let name = self.position.checked_sub(1).and_then(|last| self.gateways.get(last)).cloned();
@@ -114,7 +109,7 @@ mod tests {
         let mut attempts = Attempts::new(vec![Host::Address(address(1)), Host::Address(address(2))]);
         attempts.next();
         attempts.next();
-        attempts.succeeded();
+        attempts.start_over();
         assert_eq!(attempts.next(), Next::Connect { host: Host::Address(address(1)), remote: address(1) });
     }
 }

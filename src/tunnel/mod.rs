@@ -165,7 +165,6 @@ impl Tunnel {
             Ok(routes) => {
                 connected.configured = true;
                 self.backoff.reset();
-                self.attempts.succeeded();
                 self.progress(routes);
                 self.progress(Progress::Up);
             }

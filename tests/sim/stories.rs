@@ -82,10 +82,11 @@ fn tell(seed: u64) -> u64 {
         assert!(sent == 0 || echoed > 0, "seed {seed}: {echoed} of {sent} packets came back");
     }
     world.run(2 * MINUTE);
+    let was_up = world.client.is_up();
     assert!(world.close(MINUTE), "seed {seed}: not closed within a minute");
-    if world.client.closed == Some(true) && world.gateway.counts().deletes > 0 {
-        world.run(5 * MINUTE);
-    }
+    let confirmed = was_up && world.client.closed == Some(true);
+    assert!(!confirmed || world.gateway.counts().deletes > 0, "seed {seed}: a DELETE is confirmed that never came");
+    world.run(5 * MINUTE);
     world.story()
 }
 
