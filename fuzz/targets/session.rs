@@ -388,7 +388,7 @@ impl Scene {
                 self.progress.up = true;
             }
             Event::Ended(_) => self.progress.ended = true,
-            Event::SaInitDone { .. } | Event::Repeating { .. } | Event::Dropped(_) | Event::Notice(_) => {}
+            Event::SuiteAgreed { .. } | Event::UserAccepted { .. } | Event::Ready | Event::ChildRekeyed { .. } | Event::ChildGone { .. } | Event::IkeRenewed | Event::Repeating { .. } | Event::Dropped(_) | Event::Notice(_) => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{exit, printed};
 use crate::config::Config;
 use crate::config::report::escaped;
-use crate::ike::action::Phase;
+use crate::ike::action::{Phase, Side};
 use crate::os::clock::Clock;
 use crate::sa::selector::Selector;
 use crate::tunnel::diagnosis::{Diagnosis, selectors};
@@ -106,7 +106,7 @@ fn words(progress: &Progress) -> (&'static str, String) {
         Progress::NotResolved { gateway, .. } => ("gateway", format!("{} was not resolved", escaped(gateway))),
         Progress::NoPath { remote, .. } => ("gateway", format!("there is no way to {remote}")),
         Progress::Connecting { remote } => ("IKE_SA_INIT", format!("to {remote}")),
-        Progress::SaInitDone { suite, local_nat, remote_nat } => {
+        Progress::SuiteAgreed { suite, local_nat, remote_nat, .. } => {
             let nat = match (local_nat, remote_nat) {
                 (false, false) => "",
                 (true, false) => ", NAT on our side",
@@ -115,7 +115,7 @@ fn words(progress: &Progress) -> (&'static str, String) {
             };
             ("IKE_SA_INIT", format!("{suite}{nat}"))
         }
-        Progress::Authenticated { identity } => ("IKE_AUTH", format!("the gateway is {identity}")),
+        Progress::Authenticated { identity, .. } => ("IKE_AUTH", format!("the gateway is {identity}")),
         Progress::ChildUp { suite, remote } => ("child SA", format!("{suite} for {}", selectors(remote))),
         Progress::Addresses { addresses, dns } => {
             let addresses = if addresses.is_empty() { "none".into() } else { prefixes(addresses) };
@@ -126,6 +126,10 @@ fn words(progress: &Progress) -> (&'static str, String) {
             let routes = if routes.is_empty() { "none".into() } else { prefixes(routes) };
             ("routes", format!("{routes} by {}, MTU {mtu}", escaped(device)))
         }
+        Progress::UserAccepted { user } => ("XAUTH", format!("the gateway took the name {}", escaped(user))),
+        Progress::ChildRekeyed { by } => ("rekeyed", format!("child SA, {}", asked_by(*by))),
+        Progress::ChildGone { remote } => ("child SA", format!("{} is not reached any more", selectors(remote))),
+        Progress::IkeRenewed => ("rekeyed", "IKE SA".into()),
         Progress::Up => ("tunnel is up", String::new()),
         Progress::Repeating { exchange, repetition } => {
             (exchange_name(*exchange), format!("no answer yet, sent again ({repetition})"))
@@ -147,10 +151,10 @@ fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>
         Progress::NotResolved { gateway, .. } => ("gateway_not_resolved", json!({ "gateway": gateway })),
         Progress::NoPath { remote, .. } => ("no_path", json!({ "remote": remote.to_string() })),
         Progress::Connecting { remote } => ("connecting", json!({ "remote": remote.to_string() })),
-        Progress::SaInitDone { suite, local_nat, remote_nat } => {
+        Progress::SuiteAgreed { suite, local_nat, remote_nat, .. } => {
             ("ike_sa_init", json!({ "suite": suite.to_string(), "local_nat": local_nat, "remote_nat": remote_nat }))
         }
-        Progress::Authenticated { identity } => ("ike_auth", json!({ "identity": identity.to_string() })),
+        Progress::Authenticated { identity, .. } => ("ike_auth", json!({ "identity": identity.to_string() })),
         Progress::ChildUp { suite, remote } => {
             let remote: Vec<String> = remote.iter().map(|one| selectors(&[*one] as &[Selector])).collect();
             ("child_sa", json!({ "suite": suite.to_string(), "remote": remote }))
@@ -161,6 +165,10 @@ fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>
         Progress::Routes { device, mtu, routes } => {
             ("routes", json!({ "device": device, "mtu": mtu, "routes": prefix_texts(routes) }))
         }
+        Progress::UserAccepted { user } => ("user_accepted", json!({ "user": user })),
+        Progress::ChildRekeyed { by } => ("child_rekeyed", json!({ "by_us": *by == Side::Us })),
+        Progress::ChildGone { remote } => ("child_gone", json!({ "remote": selectors(remote) })),
+        Progress::IkeRenewed => ("ike_renewed", json!({})),
         Progress::Up => ("up", json!({})),
         Progress::Repeating { exchange, repetition } => {
             ("repeating", json!({ "exchange": exchange_name(*exchange), "repetition": repetition }))
@@ -192,11 +200,23 @@ fn explain(line: &mut Map<String, Value>, diagnosis: &Diagnosis) {
     line.insert("exit_code".into(), exit::number(diagnosis.exit).into());
 }
 
+const fn asked_by(side: Side) -> &'static str {
+    match side {
+        Side::Us => "before its lifetime ends",
+        Side::Peer => "as the gateway asked",
+    }
+}
+
 const fn exchange_name(phase: Phase) -> &'static str {
     match phase {
         Phase::SaInit => "IKE_SA_INIT",
         Phase::Auth => "IKE_AUTH",
         Phase::Informational => "INFORMATIONAL",
+        Phase::MainModeProposal | Phase::MainModeKeys | Phase::MainModeAuth => "main mode",
+        Phase::AggressiveMode => "aggressive mode",
+        Phase::Xauth => "XAUTH",
+        Phase::ModeConfig => "Mode Config",
+        Phase::QuickMode => "quick mode",
     }
 }
 

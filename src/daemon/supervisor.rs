@@ -186,8 +186,8 @@ impl Driver<'_> {
                         self.outcome.get_or_insert(Outcome::Broken(error.to_string()));
                     }
                 }
-                TunnelAction::Configure(child) => {
-                    let answer = self.configure(&child).await;
+                TunnelAction::Configure(children) => {
+                    let answer = self.configure(&children).await;
                     self.tunnel.handle_configured(self.clock.now(), answer);
                 }
                 TunnelAction::Progress(progress) => self.progress(progress),
@@ -207,7 +207,9 @@ impl Driver<'_> {
         Ok(local)
     }
 
-    async fn configure(&mut self, child: &ChildUp) -> Result<Progress, String> {
+    async fn configure(&mut self, children: &[ChildUp]) -> Result<Progress, String> {
+        let child = children.first().ok_or("there is no child SA")?;
+        let remote: Vec<_> = children.iter().flat_map(|child| child.remote.clone()).collect();
         let gateway = child.path.remote.ip();
         let addresses = match self.config.address_mode() {
             AddressMode::Fixed(addresses) => addresses.iter().map(|address| (*address, host_len(*address))).collect(),
@@ -221,7 +223,7 @@ impl Driver<'_> {
             device: &self.device,
             mtu,
             addresses: &addresses,
-            remote: &child.remote,
+            remote: &remote,
             configured: &self.config.remote_selectors(),
             gateway,
             routes: if self.config.routes() { Routes::Negotiated } else { Routes::None },

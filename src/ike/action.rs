@@ -69,8 +69,10 @@ pub enum Timer {
 /// Progress and trouble, as it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// IKE_SA_INIT is done (not authenticated yet).
-    SaInitDone {
+    /// The IKE SA's suite is agreed on (not authenticated yet).
+    SuiteAgreed {
+        /// In which exchange.
+        phase: Phase,
         /// What was chosen.
         suite: IkeSuite,
         /// A NAT was seen before us.
@@ -80,11 +82,38 @@ pub enum Event {
     },
     /// The gateway proved that it has the key.
     Authenticated {
+        /// In which exchange.
+        phase: Phase,
         /// What it calls itself.
         identity: Identity,
     },
+    /// The gateway took our name and password (XAUTH).
+    UserAccepted {
+        /// The name.
+        user: String,
+    },
     /// A child SA carries traffic.
     ChildUp(Box<ChildUp>),
+    /// All children that could be made are there: addresses and routes can be set.
+    Ready,
+    /// A child has new SAs; the old inbound one is still heard for a while.
+    ChildRekeyed {
+        /// Its name.
+        child: ChildId,
+        /// What we receive on.
+        inbound: InboundSpi,
+        /// What we send with.
+        outbound: OutboundSpi,
+        /// Who asked for it.
+        by: Side,
+    },
+    /// A child is gone; others may stand.
+    ChildGone {
+        /// Its name.
+        child: ChildId,
+    },
+    /// The IKE SA was replaced by a new one, which has the children.
+    IkeRenewed,
     /// A request is being repeated: the peer has not answered yet.
     Repeating {
         /// Which exchange.
@@ -121,7 +150,16 @@ pub struct ChildUp {
     pub path: Path,
 }
 
-/// What the gateway assigned (RFC 7296 §3.15), checked.
+/// One of the two who talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// vpnd.
+    Us,
+    /// The gateway.
+    Peer,
+}
+
+/// What the gateway assigned (RFC 7296 §3.15; Mode Config in IKEv1), checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// Inner addresses with their prefix length.
@@ -130,6 +168,8 @@ pub struct Configuration {
     pub dns: Vec<IpAddr>,
     /// INTERNAL_IP4_SUBNET and INTERNAL_IP6_SUBNET: information only, routes follow the selectors.
     pub subnets: Vec<(IpAddr, u8)>,
+    /// Domains whose names the name servers know: untrusted text, bounded, not escaped.
+    pub domains: Vec<String>,
 }
 
 /// A part of the negotiation, as people know it.
@@ -141,6 +181,20 @@ pub enum Phase {
     Auth,
     /// INFORMATIONAL: liveness, deletes.
     Informational,
+    /// The first two messages of IKEv1 main mode: proposals.
+    MainModeProposal,
+    /// The third and fourth: keys.
+    MainModeKeys,
+    /// The fifth and sixth: identities and proofs.
+    MainModeAuth,
+    /// IKEv1 aggressive mode.
+    AggressiveMode,
+    /// XAUTH.
+    Xauth,
+    /// Mode Config.
+    ModeConfig,
+    /// IKEv1 quick mode.
+    QuickMode,
 }
 
 /// Why a session ended. Each variant holds both sides' values where they are known.
@@ -159,6 +213,8 @@ pub enum Failure {
     },
     /// The gateway accepts none of the IKE proposals (unauthenticated, and nothing better came).
     IkeProposalRefused {
+        /// In which exchange.
+        phase: Phase,
         /// What we offered, in strongSwan's notation.
         offered: Vec<String>,
         /// The group the gateway asked for, if it named one we did not offer.
@@ -166,11 +222,15 @@ pub enum Failure {
     },
     /// The gateway accepts none of the child proposals.
     ChildProposalRefused {
+        /// In which exchange.
+        phase: Phase,
         /// What we offered.
         offered: Vec<String>,
     },
     /// The gateway says AUTHENTICATION_FAILED: our identity or the key is not what it expects.
     AuthenticationRefused {
+        /// In which exchange.
+        phase: Phase,
         /// Who we said we are.
         local: Identity,
         /// Whom we asked for, if we did.
@@ -178,6 +238,8 @@ pub enum Failure {
     },
     /// The gateway's proof is wrong: the keys differ, or it is not the gateway.
     PeerAuthenticationFailed {
+        /// In which exchange.
+        phase: Phase,
         /// What it calls itself.
         identity: Identity,
     },
@@ -188,6 +250,15 @@ pub enum Failure {
         /// What it said.
         received: Identity,
     },
+    /// The gateway asks for a name and password (XAUTH), and none is configured.
+    XauthWanted,
+    /// The gateway refuses the name or the password (XAUTH).
+    XauthRefused {
+        /// The name we gave.
+        user: String,
+        /// What the gateway said with it; untrusted.
+        message: Option<String>,
+    },
     /// The gateway wants to authenticate otherwise than by a pre-shared key.
     PeerMethodUnexpected {
         /// What it wants: "EAP", "RSA signature"...
@@ -195,6 +266,8 @@ pub enum Failure {
     },
     /// The gateway does not carry the subnets we asked for.
     SelectorsRefused {
+        /// In which exchange.
+        phase: Phase,
         /// Our side, asked.
         local: Vec<Selector>,
         /// Its side, asked.
@@ -283,6 +356,8 @@ impl Failure {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::IkeProposalRefused { .. }
+            | Self::XauthWanted
+            | Self::XauthRefused { .. }
             | Self::ChildProposalRefused { .. }
             | Self::AuthenticationRefused { .. }
             | Self::PeerAuthenticationFailed { .. }

@@ -2,6 +2,7 @@
 
 pub mod action;
 mod attribute;
+mod context;
 pub mod identity;
 pub mod liveness;
 pub mod nat;
@@ -10,5 +11,6 @@ mod proposal;
 pub mod retransmit;
 pub mod session;
 pub mod timer;
+pub mod v1;
 pub mod v2;
 pub mod wire;

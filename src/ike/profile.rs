@@ -50,10 +50,39 @@ pub struct Profile {
 }
 
 /// Which IKE is spoken. It is never changed by what a peer says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Protocol {
+    /// RFC 2409 and its companions.
+    Ikev1(Arc<Ikev1>),
     /// RFC 7296.
     Ikev2,
+}
+
+/// What only IKEv1 has.
+#[derive(Debug)]
+pub struct Ikev1 {
+    /// How phase 1 is negotiated; there is no fall-back from one to the other.
+    pub mode: Phase1Mode,
+    /// Name and password, if the gateway asks for them (XAUTH).
+    pub xauth: Option<Xauth>,
+}
+
+/// How phase 1 is negotiated (RFC 2409 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase1Mode {
+    /// Six messages; identities and proofs are encrypted.
+    Main,
+    /// Three messages; whoever listens or asks gets what is needed to search for the key offline.
+    Aggressive,
+}
+
+/// What XAUTH is answered with.
+#[derive(Debug)]
+pub struct Xauth {
+    /// The name.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
 }
 
 /// Which inner addresses are asked for with CFG_REQUEST.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::crypto::random::Random;
 use crate::ike::action::{Action, Command, Deadline, SessionStatus};
+use crate::ike::context::Context;
 use crate::ike::profile::{Profile, Protocol};
-use crate::ike::v2;
+use crate::ike::{v1, v2};
 use crate::sa::command::DataReport;
 use crate::sa::path::Path;
 use crate::time::Instant;
@@ -23,6 +24,7 @@ pub struct Session {
 }
 
 enum Machine {
+    V1(v1::Machine),
     V2(v2::Machine),
 }
 
@@ -30,8 +32,9 @@ impl Session {
     /// Starts to negotiate. The first message goes where `path` says: bare to port 500, or marked to the encapsulation port.
     pub fn initiate(profile: Arc<Profile>, path: Path, mut random: Box<dyn Random>, now: Instant) -> Self {
         let mut outbox = VecDeque::new();
-        let mut ctx = v2::Context { now, profile: &profile, random: &mut *random, outbox: &mut outbox };
-        let machine = match profile.protocol {
+        let mut ctx = Context { now, profile: &profile, random: &mut *random, outbox: &mut outbox };
+        let machine = match &profile.protocol {
+            Protocol::Ikev1(settings) => Machine::V1(v1::Machine::initiate(&mut ctx, settings.clone(), path)),
             Protocol::Ikev2 => Machine::V2(v2::Machine::initiate(&mut ctx, path)),
         };
         Self { profile, random, outbox, machine }
@@ -41,6 +44,7 @@ impl Session {
     pub fn handle_datagram(&mut self, now: Instant, path: Path, message: &[u8]) {
         let (machine, mut ctx) = self.at(now);
         match machine {
+            Machine::V1(machine) => machine.handle_datagram(&mut ctx, path, message),
             Machine::V2(machine) => machine.handle_datagram(&mut ctx, path, message),
         }
     }
@@ -49,6 +53,7 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant) {
         let (machine, mut ctx) = self.at(now);
         match machine {
+            Machine::V1(machine) => machine.handle_timeout(&mut ctx),
             Machine::V2(machine) => machine.handle_timeout(&mut ctx),
         }
     }
@@ -57,6 +62,7 @@ impl Session {
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         let (machine, mut ctx) = self.at(now);
         match machine {
+            Machine::V1(machine) => machine.handle_command(&mut ctx, command),
             Machine::V2(machine) => machine.handle_command(&mut ctx, command),
         }
     }
@@ -65,6 +71,7 @@ impl Session {
     pub fn handle_report(&mut self, now: Instant, report: DataReport) {
         let (machine, mut ctx) = self.at(now);
         match machine {
+            Machine::V1(machine) => machine.handle_report(&mut ctx, report),
             Machine::V2(machine) => machine.handle_report(&mut ctx, report),
         }
     }
@@ -77,6 +84,7 @@ impl Session {
     /// When `handle_timeout` is wanted next.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         match &self.machine {
+            Machine::V1(machine) => machine.poll_timeout(),
             Machine::V2(machine) => machine.poll_timeout(),
         }
     }
@@ -84,12 +92,13 @@ impl Session {
     /// How it stands, for people. There are no secrets in it.
     pub fn status(&self) -> SessionStatus {
         match &self.machine {
+            Machine::V1(machine) => machine.status(),
             Machine::V2(machine) => machine.status(),
         }
     }
 
-    fn at(&mut self, now: Instant) -> (&mut Machine, v2::Context<'_>) {
-        let ctx = v2::Context { now, profile: &self.profile, random: &mut *self.random, outbox: &mut self.outbox };
+    fn at(&mut self, now: Instant) -> (&mut Machine, Context<'_>) {
+        let ctx = Context { now, profile: &self.profile, random: &mut *self.random, outbox: &mut self.outbox };
         (&mut self.machine, ctx)
     }
 }

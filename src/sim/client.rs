@@ -72,8 +72,9 @@ impl Client {
 
     /// The inner addresses it has now.
     pub fn inner_addresses(&self) -> Vec<IpAddr> {
-        let child = self.tunnel.status().child;
-        child
+        let children = self.tunnel.status().children;
+        children
+            .first()
             .map(|child| child.configuration.addresses.iter().map(|(address, _)| *address).collect())
             .unwrap_or_default()
     }
@@ -168,8 +169,9 @@ impl Client {
                     }
                 }
             }
-            TunnelAction::Configure(child) => {
-                let routes = child.remote.iter().flat_map(crate::sa::selector::Selector::to_prefixes).collect();
+            TunnelAction::Configure(children) => {
+                let remote = children.iter().flat_map(|child| &child.remote);
+                let routes = remote.flat_map(crate::sa::selector::Selector::to_prefixes).collect();
                 self.tunnel.handle_configured(now, Ok(Progress::Routes { device: "sim".into(), mtu: 1400, routes }));
             }
             TunnelAction::Progress(progress) => self.told.push((now, progress)),

@@ -82,13 +82,29 @@ impl Diagnosis {
     pub fn of(failure: &Failure, context: &Context<'_>) -> Self {
         match failure {
             Failure::NoAnswer { phase, sent, waited, hints } => no_answer(*phase, *sent, *waited, hints, context),
-            Failure::IkeProposalRefused { offered, wanted_group } => ike_refused(offered, *wanted_group, context),
-            Failure::ChildProposalRefused { offered } => child_refused(offered, context),
-            Failure::AuthenticationRefused { local, remote } => authentication_refused(local, remote.as_ref(), context),
-            Failure::PeerAuthenticationFailed { identity } => peer_failed(identity, context),
+            Failure::IkeProposalRefused { offered, wanted_group, .. } => ike_refused(offered, *wanted_group, context),
+            Failure::ChildProposalRefused { offered, .. } => child_refused(offered, context),
+            Failure::AuthenticationRefused { local, remote, .. } => authentication_refused(local, remote.as_ref(), context),
+            Failure::PeerAuthenticationFailed { identity, .. } => peer_failed(identity, context),
             Failure::PeerIdentityUnexpected { expected, received } => identity_unexpected(expected, received, context),
+            Failure::XauthWanted => Self {
+                exit: ExitKind::Authentication,
+                what: format!("{} asks for a name and a password (XAUTH)", context.gateway()),
+                key: Some("[ike] xauth_user"),
+                ours: Some("no name is configured".into()),
+                theirs: Some("XAUTH request".into()),
+                fix: "write `xauth_user` and `xauth_password_file` under [ike], or have XAUTH switched off for us at the gateway".into(),
+            },
+            Failure::XauthRefused { user, message } => Self {
+                exit: ExitKind::Authentication,
+                what: format!("{} refuses the name or the password (XAUTH)", context.gateway()),
+                key: Some("[ike] xauth_user"),
+                ours: Some(escaped(user)),
+                theirs: message.as_deref().map(escaped),
+                fix: "compare `xauth_user` and the password in `xauth_password_file` with the account at the gateway; it may be locked".into(),
+            },
             Failure::PeerMethodUnexpected { method } => method_unexpected(method, context),
-            Failure::SelectorsRefused { local, remote, answered } => {
+            Failure::SelectorsRefused { local, remote, answered, .. } => {
                 selectors_refused(local, remote, answered.as_ref(), context)
             }
             Failure::AddressRefused { reason } => address_refused(reason, context),
@@ -262,6 +278,13 @@ fn no_answer(phase: Phase, sent: u32, waited: Duration, hints: &[String], contex
              our identity"
                 .into(),
         ),
+        Phase::MainModeProposal
+        | Phase::MainModeKeys
+        | Phase::MainModeAuth
+        | Phase::AggressiveMode
+        | Phase::Xauth
+        | Phase::ModeConfig
+        | Phase::QuickMode => (ADDRESS, context.reach()),
         Phase::Informational => (DPD, "check the network between here and the gateway".into()),
     };
     Diagnosis {
@@ -512,6 +535,13 @@ const fn exchange(phase: Phase) -> &'static str {
         Phase::SaInit => "IKE_SA_INIT",
         Phase::Auth => "IKE_AUTH",
         Phase::Informational => "INFORMATIONAL",
+        Phase::MainModeProposal => "main mode (proposals)",
+        Phase::MainModeKeys => "main mode (keys)",
+        Phase::MainModeAuth => "main mode (identities)",
+        Phase::AggressiveMode => "aggressive mode",
+        Phase::Xauth => "XAUTH",
+        Phase::ModeConfig => "Mode Config",
+        Phase::QuickMode => "quick mode",
     }
 }
 

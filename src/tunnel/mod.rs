@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::crypto::random::Random;
 use crate::ike::action::{Action, ChildUp, Command, Event, Failure, SessionStatus, Transmit};
 use crate::ike::session::Session;
-use crate::sa::command::{DataCommand, DataReport};
+use crate::sa::command::{ChildId, DataCommand, DataReport};
 use crate::sa::path::Path;
 use crate::time::Instant;
 use crate::tunnel::attempts::{Attempts, Next};
@@ -43,8 +43,8 @@ pub enum TunnelAction {
     Transmit(Transmit),
     /// Tell the packet path.
     Data(DataCommand),
-    /// Set addresses and routes for this child and answer with `handle_configured`. What an earlier child had and this one has not goes.
-    Configure(Box<ChildUp>),
+    /// Set addresses and routes for these children, at least one, and answer with `handle_configured`. What was set before and none of them has goes.
+    Configure(Vec<ChildUp>),
     /// Tell whoever watches.
     Progress(Progress),
     /// The tunnel is closed: undo everything and end.
@@ -61,8 +61,8 @@ pub struct TunnelStatus {
     pub state: &'static str,
     /// The session, while there is one.
     pub session: Option<SessionStatus>,
-    /// The child, while there is one.
-    pub child: Option<ChildUp>,
+    /// Its children.
+    pub children: Vec<ChildUp>,
 }
 
 /// One configured gateway and the session with it.
@@ -88,7 +88,7 @@ enum State {
 struct Connected {
     session: Session,
     remote: IpAddr,
-    child: Option<ChildUp>,
+    children: Vec<ChildUp>,
     configured: bool,
     closing: bool,
 }
@@ -222,7 +222,7 @@ impl Tunnel {
         TunnelStatus {
             state,
             session: connected.map(|connected| connected.session.status()),
-            child: connected.and_then(|connected| connected.child.clone()),
+            children: connected.map(|connected| connected.children.clone()).unwrap_or_default(),
         }
     }
 
@@ -260,8 +260,13 @@ impl Tunnel {
         let profile = self.settings.profile(host, path, self.earlier);
         let session = Session::initiate(profile, path, (self.fork)(&mut *self.random), now);
         let remote = path.remote.ip();
-        self.state =
-            State::Connected(Box::new(Connected { session, remote, child: None, configured: false, closing: false }));
+        self.state = State::Connected(Box::new(Connected {
+            session,
+            remote,
+            children: Vec::new(),
+            configured: false,
+            closing: false,
+        }));
         self.with_session(now, |_| {});
     }
 
@@ -281,12 +286,19 @@ impl Tunnel {
 
     fn handle_event(&mut self, now: Instant, event: Event) {
         let progress = match event {
-            Event::SaInitDone { suite, local_nat, remote_nat } => Progress::SaInitDone { suite, local_nat, remote_nat },
-            Event::Authenticated { identity } => Progress::Authenticated { identity },
+            Event::SuiteAgreed { phase, suite, local_nat, remote_nat } => {
+                Progress::SuiteAgreed { phase, suite, local_nat, remote_nat }
+            }
+            Event::Authenticated { phase, identity } => Progress::Authenticated { phase, identity },
+            Event::UserAccepted { user } => Progress::UserAccepted { user },
+            Event::ChildRekeyed { by, .. } => Progress::ChildRekeyed { by },
+            Event::IkeRenewed => Progress::IkeRenewed,
             Event::Repeating { exchange, repetition } => Progress::Repeating { exchange, repetition },
             Event::Dropped(reason) => Progress::Dropped(reason),
             Event::Notice(text) => Progress::Notice(text),
             Event::ChildUp(child) => return self.handle_child(*child),
+            Event::ChildGone { child } => return self.handle_child_gone(child),
+            Event::Ready => return self.handle_ready(),
             Event::Ended(failure) => return self.handle_end(now, failure),
         };
         self.progress(progress);
@@ -294,15 +306,34 @@ impl Tunnel {
 
     fn handle_child(&mut self, child: ChildUp) {
         let State::Connected(connected) = &mut self.state else { return };
-        connected.child = Some(child.clone());
+        connected.children.retain(|other| other.child != child.child);
+        connected.children.push(child.clone());
         self.earlier.remember(&child.configuration.addresses);
         self.progress(Progress::ChildUp { suite: child.suite, remote: child.remote.clone() });
+    }
+
+    fn handle_child_gone(&mut self, gone: ChildId) {
+        let State::Connected(connected) = &mut self.state else { return };
+        let Some(place) = connected.children.iter().position(|child| child.child == gone) else { return };
+        let remote = connected.children.remove(place).remote;
+        let (configured, left) = (connected.configured, connected.children.clone());
+        self.progress(Progress::ChildGone { remote });
+        if configured && !left.is_empty() {
+            self.actions.push_back(TunnelAction::Configure(left));
+        }
+    }
+
+    /// Every child of a session has the same inner addresses.
+    fn handle_ready(&mut self) {
+        let State::Connected(connected) = &self.state else { return };
+        let children = connected.children.clone();
+        let Some(child) = children.first() else { return };
         let configuration = &child.configuration;
         self.progress(Progress::Addresses {
             addresses: configuration.addresses.clone(),
             dns: configuration.dns.clone(),
         });
-        self.actions.push_back(TunnelAction::Configure(Box::new(child)));
+        self.actions.push_back(TunnelAction::Configure(children));
     }
 
     fn handle_end(&mut self, now: Instant, failure: Failure) {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::ike::action::{DropReason, Failure, Phase};
+use crate::ike::action::{DropReason, Failure, Phase, Side};
 use crate::ike::identity::Identity;
 use crate::sa::selector::Selector;
 use crate::sa::suite::{EspSuite, IkeSuite};
@@ -37,8 +37,10 @@ pub enum Progress {
         /// To this address and port.
         remote: std::net::SocketAddr,
     },
-    /// IKE_SA_INIT is done.
-    SaInitDone {
+    /// The IKE SA's suite is agreed on.
+    SuiteAgreed {
+        /// In which exchange.
+        phase: Phase,
         /// What was chosen.
         suite: IkeSuite,
         /// A NAT was seen before us.
@@ -48,9 +50,28 @@ pub enum Progress {
     },
     /// The gateway proved that it has the key.
     Authenticated {
+        /// In which exchange.
+        phase: Phase,
         /// What it calls itself.
         identity: Identity,
     },
+    /// The gateway took our name and password.
+    UserAccepted {
+        /// The name.
+        user: String,
+    },
+    /// A child SA has new keys.
+    ChildRekeyed {
+        /// Who asked for it.
+        by: Side,
+    },
+    /// A child SA is gone; others may stand.
+    ChildGone {
+        /// What is not reached any more.
+        remote: Vec<Selector>,
+    },
+    /// The IKE SA was replaced by a new one.
+    IkeRenewed,
     /// The child SA is there.
     ChildUp {
         /// What was chosen.

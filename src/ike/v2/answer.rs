@@ -84,7 +84,7 @@ fn not_authenticated(profile: &Profile, fault: AuthFault, identity: Identity) ->
     match fault {
         AuthFault::Method(method) => Failure::PeerMethodUnexpected { method: method.to_string() },
         AuthFault::Reflected => Failure::PeerViolation { what: "it says that it is us" },
-        AuthFault::Wrong => Failure::PeerAuthenticationFailed { identity },
+        AuthFault::Wrong => Failure::PeerAuthenticationFailed { phase: Phase::Auth, identity },
         AuthFault::Identity => {
             Failure::PeerIdentityUnexpected { expected: profile.remote_identities.clone(), received: identity }
         }
@@ -95,12 +95,14 @@ fn not_authenticated(profile: &Profile, fault: AuthFault, identity: Identity) ->
 fn refusal(profile: &Profile, error: NotifyType) -> Failure {
     match error {
         NotifyType::AUTHENTICATION_FAILED => Failure::AuthenticationRefused {
+            phase: Phase::Auth,
             local: profile.local_identity.clone(),
             remote: profile.remote_identities.first().filter(|_| profile.send_remote_identity).cloned(),
         },
-        NotifyType::NO_PROPOSAL_CHOSEN => {
-            Failure::ChildProposalRefused { offered: profile.child.offers.iter().map(ToString::to_string).collect() }
-        }
+        NotifyType::NO_PROPOSAL_CHOSEN => Failure::ChildProposalRefused {
+            phase: Phase::Auth,
+            offered: profile.child.offers.iter().map(ToString::to_string).collect(),
+        },
         NotifyType::TS_UNACCEPTABLE => selectors_refused(profile, None),
         NotifyType::INTERNAL_ADDRESS_FAILURE | NotifyType::FAILED_CP_REQUIRED => {
             Failure::AddressRefused { reason: format!("the gateway says {error}") }
@@ -110,7 +112,12 @@ fn refusal(profile: &Profile, error: NotifyType) -> Failure {
 }
 
 fn selectors_refused(profile: &Profile, answered: Option<(Vec<Selector>, Vec<Selector>)>) -> Failure {
-    Failure::SelectorsRefused { local: profile.child.local.clone(), remote: profile.child.remote.clone(), answered }
+    Failure::SelectorsRefused {
+        phase: Phase::Auth,
+        local: profile.child.local.clone(),
+        remote: profile.child.remote.clone(),
+        answered,
+    }
 }
 
 fn judge_child(profile: &Profile, gateway: IpAddr, proof: &AuthProof) -> Result<AgreedChild, Failure> {

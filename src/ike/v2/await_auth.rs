@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::ike::action::{ChildUp, Command, Deadline, DropReason, Event, Failure, Phase, SessionStatus};
+use crate::ike::context::Context;
 use crate::ike::timer::earliest;
 use crate::ike::v2::answer::{AgreedChild, Authenticated, Judgement};
 use crate::ike::v2::candidate::{Candidate, Refusal};
@@ -10,7 +11,7 @@ use crate::ike::v2::established::Established;
 use crate::ike::v2::message::{Delete, Informational, notify::Notify};
 use crate::ike::v2::protect::Opened;
 use crate::ike::v2::sa_init::{Answer, AwaitSaInit, Initiation, Opening};
-use crate::ike::v2::{ChildRecord, Context, EstablishedParts, State};
+use crate::ike::v2::{ChildRecord, EstablishedParts, State};
 use crate::ike::wire::header::Header;
 use crate::ike::wire::registry::{ExchangeType, NotifyType};
 use crate::sa::command::{ChildId, DataCommand, InboundParameters, OutboundParameters};
@@ -159,7 +160,7 @@ impl AwaitAuth {
 
     fn establish(self, ctx: &mut Context<'_>, winner: Candidate, authenticated: Authenticated) -> State {
         let Authenticated { proof, identity, notifies, child } = authenticated;
-        ctx.event(Event::Authenticated { identity });
+        ctx.event(Event::Authenticated { phase: Phase::Auth, identity });
         for loser in self.candidates {
             loser.dismiss(ctx, &Informational { deletes: vec![Delete::ike_sa()], ..Default::default() });
         }
@@ -263,6 +264,7 @@ fn bring_up(
     ctx.data(DataCommand::SwitchOutbound { child: FIRST_CHILD, sa: Box::new(sending) });
     let up = ChildUp { child: FIRST_CHILD, suite, inbound, outbound, local, remote, configuration, path };
     ctx.event(Event::ChildUp(Box::new(up)));
+    ctx.event(Event::Ready);
     ChildRecord { id: FIRST_CHILD, inbound, outbound, established_at: ctx.now }
 }
 

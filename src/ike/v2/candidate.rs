@@ -4,10 +4,10 @@
 use crate::crypto::secret::Secret;
 use crate::ike::action::{Deadline, DropReason, Event, Failure, Phase, Timer};
 use crate::ike::attribute;
+use crate::ike::context::Context;
 use crate::ike::profile::Profile;
 use crate::ike::proposal;
 use crate::ike::retransmit::{Retransmission, Verdict};
-use crate::ike::v2::Context;
 use crate::ike::v2::answer::{Judgement, judge};
 use crate::ike::v2::auth::{self, Signed};
 use crate::ike::v2::capabilities::Capabilities;

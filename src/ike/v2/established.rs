@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::ike::action::{Command, Deadline, DropReason, Event, Failure, Phase, SessionStatus, Timer};
+use crate::ike::context::Context;
 use crate::ike::liveness::Liveness;
 use crate::ike::profile::RetransmissionPolicy;
 use crate::ike::retransmit::{Retransmission, Verdict};
@@ -18,7 +19,7 @@ use crate::ike::v2::message::notify::{Notify, first_error};
 use crate::ike::v2::message::{Delete, Informational, MessageError};
 use crate::ike::v2::protect::{Opened, SealError};
 use crate::ike::v2::window::PeerRequests;
-use crate::ike::v2::{ChildRecord, Context, EstablishedParts, State};
+use crate::ike::v2::{ChildRecord, EstablishedParts, State};
 use crate::ike::wire::chain::parse_inner;
 use crate::ike::wire::header::{Flags, Header};
 use crate::ike::wire::registry::{ExchangeType, NotifyType, PayloadType};

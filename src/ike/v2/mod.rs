@@ -18,12 +18,9 @@ mod sa_init;
 mod tests;
 mod window;
 
-use std::collections::VecDeque;
-
-use crate::crypto::random::Random;
-use crate::ike::action::{Action, Command, Deadline, DropReason, Event, Failure, SessionStatus, Transmit};
-use crate::ike::profile::Profile;
-use crate::sa::command::{ChildId, DataCommand, DataReport};
+use crate::ike::action::{Command, Deadline, Event, Failure, SessionStatus};
+use crate::ike::context::Context;
+use crate::sa::command::{ChildId, DataReport};
 use crate::sa::path::Path;
 use crate::sa::spi::{IkeSpi, InboundSpi, OutboundSpi};
 use crate::sa::suite::IkeSuite;
@@ -35,32 +32,6 @@ use capabilities::Capabilities;
 use established::Established;
 use protect::MessageProtection;
 use sa_init::{AwaitSaInit, Initiation};
-
-/// What a state is given with every call.
-pub(super) struct Context<'a> {
-    pub(super) now: Instant,
-    pub(super) profile: &'a Profile,
-    pub(super) random: &'a mut dyn Random,
-    pub(super) outbox: &'a mut VecDeque<Action>,
-}
-
-impl Context<'_> {
-    pub(super) fn transmit(&mut self, path: Path, message: Vec<u8>) {
-        self.outbox.push_back(Action::Transmit(Transmit { path, message }));
-    }
-
-    pub(super) fn data(&mut self, command: DataCommand) {
-        self.outbox.push_back(Action::Data(command));
-    }
-
-    pub(super) fn event(&mut self, event: Event) {
-        self.outbox.push_back(Action::Event(event));
-    }
-
-    pub(super) fn dropped(&mut self, reason: DropReason) {
-        self.event(Event::Dropped(reason));
-    }
-}
 
 /// A session that speaks IKEv2.
 pub(super) struct Machine(State);

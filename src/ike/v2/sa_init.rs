@@ -9,12 +9,12 @@ use crate::crypto::dh::{EphemeralSecret, Group, HalfOpenError, HalfOpenSecret};
 use crate::crypto::hash::sha1;
 use crate::crypto::secret::Secret;
 use crate::ike::action::{Deadline, DropReason, Event, Failure, Phase, Timer};
+use crate::ike::context::Context;
 use crate::ike::nat::{self, Observed};
 use crate::ike::profile::Profile;
 use crate::ike::proposal;
 use crate::ike::retransmit::{Retransmission, Verdict};
 use crate::ike::timer::earliest;
-use crate::ike::v2::Context;
 use crate::ike::v2::capabilities::Capabilities;
 use crate::ike::v2::message::{KeyExchange, Nonce, SaInitAccepted, SaInitRequest, SaInitResponse, notify::Notify};
 use crate::ike::wire::chain::parse_outer;
@@ -258,7 +258,7 @@ impl Initiation {
         // RFC 7296 §2.21.1: not believed, but a gateway that means it sends nothing else.
         if self.fallback.is_none() && (notify == NotifyType::NO_PROPOSAL_CHOSEN || wanted_group.is_some()) {
             let offered = ctx.profile.ike_offers.iter().map(ToString::to_string).collect();
-            let failure = Failure::IkeProposalRefused { offered, wanted_group };
+            let failure = Failure::IkeProposalRefused { phase: Phase::SaInit, offered, wanted_group };
             self.fallback = Some(Fallback { at: ctx.now.after(REFUSAL_GRACE), failure });
         }
     }
@@ -327,7 +327,7 @@ impl Initiation {
             data(NotifyType::NAT_DETECTION_SOURCE_IP).map(|notify| notify.data.as_slice()),
             data(NotifyType::NAT_DETECTION_DESTINATION_IP).map(|notify| notify.data.as_slice()).next(),
         );
-        ctx.event(Event::SaInitDone { suite, local_nat: nat.local, remote_nat: nat.remote });
+        ctx.event(Event::SuiteAgreed { phase: Phase::SaInit, suite, local_nat: nat.local, remote_nat: nat.remote });
         Ok(Opening {
             spis: (self.spi, responder_spi),
             suite,

@@ -30,8 +30,12 @@ fn one_of_each() -> Vec<(Failure, ExitKind, &'static [&'static str])> {
         Failure::NoAnswer { phase: Phase::SaInit, sent: 9, waited, hints: vec!["NO_PROPOSAL_CHOSEN".into()] };
     let silent_auth = Failure::NoAnswer { phase: Phase::Auth, sent: 9, waited, hints: vec![] };
     let narrowed = Some((subnet("10.1.0.0/16"), subnet("10.99.0.0/24")));
-    let selectors =
-        |answered| Failure::SelectorsRefused { local: subnet("0.0.0.0/0"), remote: subnet("10.250.0.0/24"), answered };
+    let selectors = |answered| Failure::SelectorsRefused {
+        phase: Phase::Auth,
+        local: subnet("0.0.0.0/0"),
+        remote: subnet("10.250.0.0/24"),
+        answered,
+    };
     let notify = |name: &str| Failure::Refused { phase: Phase::Auth, notify: name.into() };
     vec![
         (
@@ -41,42 +45,42 @@ fn one_of_each() -> Vec<(Failure, ExitKind, &'static [&'static str])> {
         ),
         (silent_auth, ExitKind::Unreachable, &["IKE_AUTH", "4500"]),
         (
-            Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: None },
+            Failure::IkeProposalRefused { phase: Phase::SaInit, offered: offered.clone(), wanted_group: None },
             ExitKind::Proposal,
             &["[ike] proposals", "aes256-sha256-ecp256", "NO_PROPOSAL_CHOSEN"],
         ),
         (
-            Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: Some(20) },
+            Failure::IkeProposalRefused { phase: Phase::SaInit, offered: offered.clone(), wanted_group: Some(20) },
             ExitKind::Proposal,
             &["aes256-sha256-ecp256", "asks for ecp384", "add `-ecp384`"],
         ),
         (
-            Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: Some(2) },
+            Failure::IkeProposalRefused { phase: Phase::SaInit, offered: offered.clone(), wanted_group: Some(2) },
             ExitKind::Proposal,
             &["asks for modp1024", "allow_weak"],
         ),
         (
-            Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: Some(24) },
+            Failure::IkeProposalRefused { phase: Phase::SaInit, offered: offered.clone(), wanted_group: Some(24) },
             ExitKind::Proposal,
             &["modp2048s256", "let the gateway use"],
         ),
         (
-            Failure::IkeProposalRefused { offered: offered.clone(), wanted_group: Some(999) },
+            Failure::IkeProposalRefused { phase: Phase::SaInit, offered: offered.clone(), wanted_group: Some(999) },
             ExitKind::Proposal,
             &["group 999"],
         ),
         (
-            Failure::ChildProposalRefused { offered },
+            Failure::ChildProposalRefused { phase: Phase::Auth, offered },
             ExitKind::Proposal,
             &["[esp] proposals", "aes256-sha256-ecp256", "NO_PROPOSAL_CHOSEN"],
         ),
         (
-            Failure::AuthenticationRefused { local: client.clone(), remote: None },
+            Failure::AuthenticationRefused { phase: Phase::Auth, local: client.clone(), remote: None },
             ExitKind::Authentication,
             &["[gateway] psk_file", "client@example.com", "AUTHENTICATION_FAILED"],
         ),
         (
-            Failure::PeerAuthenticationFailed { identity: other.clone() },
+            Failure::PeerAuthenticationFailed { phase: Phase::Auth, identity: other.clone() },
             ExitKind::Authentication,
             &["[gateway] psk_file", "other.example.com"],
         ),
@@ -98,6 +102,12 @@ fn one_of_each() -> Vec<(Failure, ExitKind, &'static [&'static str])> {
         (notify("INVALID_SYNTAX"), ExitKind::Other, &["INVALID_SYNTAX"]),
         (notify("notify 40000"), ExitKind::Other, &["notify 40000"]),
         (Failure::PeerViolation { what: "two SA payloads" }, ExitKind::Other, &["two SA payloads"]),
+        (Failure::XauthWanted, ExitKind::Authentication, &["XAUTH", "xauth_user", "xauth_password_file"]),
+        (
+            Failure::XauthRefused { user: "alice".into(), message: Some("locked".into()) },
+            ExitKind::Authentication,
+            &["alice", "locked", "xauth_password_file"],
+        ),
         (Failure::Unsendable { phase: Phase::Auth }, ExitKind::Configuration, &["IKE_AUTH", "fewer"]),
         (Failure::ClosedByPeer, ExitKind::Other, &["DELETE", "client@example.com", "uniqueids=never"]),
         (Failure::PeerDead { silent: waited }, ExitKind::Unreachable, &["64 s", "[ike] dpd"]),
@@ -139,9 +149,11 @@ fn no_failure_is_left_out() {
         Failure::LifetimeEnded => 13,
         Failure::ClosedByUs { .. } => 14,
         Failure::Unsendable { .. } => 15,
+        Failure::XauthWanted => 16,
+        Failure::XauthRefused { .. } => 17,
     };
     let seen: std::collections::BTreeSet<i32> = one_of_each().iter().map(|(failure, ..)| number(failure)).collect();
-    assert!(seen.into_iter().eq(0..16));
+    assert!(seen.into_iter().eq(0..18));
 }
 
 #[test]
@@ -156,7 +168,8 @@ fn an_identity_from_an_address_is_named_as_the_likely_cause() {
         psk_key: "[gateway] psk_env",
     };
     let local = Identity::Ipv4([172, 17, 0, 2].into());
-    let diagnosis = Diagnosis::of(&Failure::AuthenticationRefused { local, remote: None }, &context);
+    let diagnosis =
+        Diagnosis::of(&Failure::AuthenticationRefused { phase: Phase::Auth, local, remote: None }, &context);
     assert_eq!(diagnosis.key, Some("[local] id"));
     assert!(diagnosis.fix.contains("NAT") && diagnosis.fix.contains("[gateway] psk_env"));
     let late = Diagnosis::not_up_in_time(Duration::from_secs(3), &context);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ike::action::{DropReason, Event, Failure};
-use crate::ike::v2::Context;
+use crate::ike::context::Context;
 use crate::ike::v2::delete::{Closed, closed_by};
 use crate::ike::v2::established::{Direction, Established, Flow, confirmed, end_of, put_together};
 use crate::ike::v2::message::create_child::CreateChildRequest;

@@ -1,9 +1,10 @@
 //! The first state: no answer to IKE_SA_INIT was worth a try yet.
 
 use crate::ike::action::{Command, Deadline, Failure, SessionStatus};
+use crate::ike::context::Context;
+use crate::ike::v2::State;
 use crate::ike::v2::await_auth::AwaitAuth;
 use crate::ike::v2::sa_init::{Answer, Initiation};
-use crate::ike::v2::{Context, State};
 use crate::sa::path::Path;
 
 /// Waits for an answer to IKE_SA_INIT.

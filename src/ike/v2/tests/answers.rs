@@ -56,6 +56,7 @@ fn k2_050_a_wrong_key_of_ours_is_named_after_a_second_opinion_was_waited_for() {
     assert!(client.failure().is_none());
     client.wait(1);
     let expected = Failure::AuthenticationRefused {
+        phase: Phase::Auth,
         local: profile().local_identity,
         remote: Some(Identity::Fqdn("gateway.example".into())),
     };
@@ -69,7 +70,7 @@ fn k2_058_a_wrong_proof_installs_nothing_and_the_peer_is_told() {
     assert!(says_authentication_failed(&gateway, &sent));
     client.wait(1_000);
     let identity = Identity::Fqdn("gateway.example".into());
-    assert_eq!(client.failure(), Some(&Failure::PeerAuthenticationFailed { identity }));
+    assert_eq!(client.failure(), Some(&Failure::PeerAuthenticationFailed { phase: Phase::Auth, identity }));
     assert!(client.data.is_empty() && !client.is_up());
     assert!(!client.events.iter().any(|event| matches!(event, Event::Authenticated { .. })));
 }
@@ -158,7 +159,7 @@ fn k2_059_a_refused_child_closes_the_ike_sa_and_says_why() {
     let cases: [(NotifyType, Check); 6] = [
         (
             NotifyType::NO_PROPOSAL_CHOSEN,
-            |failure| matches!(failure, Failure::ChildProposalRefused { offered } if offered[0].starts_with("aes256-sha256")),
+            |failure| matches!(failure, Failure::ChildProposalRefused { offered, .. } if offered[0].starts_with("aes256-sha256")),
         ),
         (
             NotifyType::TS_UNACCEPTABLE,
@@ -230,7 +231,7 @@ fn k2_060_both_families_are_asked_for_and_both_may_come() {
         traffic_selector_initiator.0.push(Selector::host(v6.into()));
         traffic_selector_responder.0.push(subnet("fd00:250::/64"));
     });
-    let Some(Event::ChildUp(up)) = client.events.last() else { panic!("{:?}", client.events) };
+    let [.., Event::ChildUp(up), Event::Ready] = client.events.as_slice() else { panic!("{:?}", client.events) };
     assert_eq!(up.configuration.addresses.len(), 2);
     assert_eq!((up.local.len(), up.remote.len()), (2, 2));
 }
@@ -240,7 +241,7 @@ fn k2_060_an_answer_to_a_question_not_asked_is_ignored() {
     let mut plain = Profile { request: AddressRequest::default(), ..profile() };
     plain.child.local = vec![subnet("10.200.0.0/24")];
     let (client, ..) = after_with(plain, |_| {});
-    let Some(Event::ChildUp(up)) = client.events.last() else { panic!("{:?}", client.events) };
+    let [.., Event::ChildUp(up), Event::Ready] = client.events.as_slice() else { panic!("{:?}", client.events) };
     assert_eq!(up.configuration, crate::ike::action::Configuration::default());
 }
 

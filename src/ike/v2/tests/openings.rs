@@ -38,9 +38,10 @@ fn a_tunnel_comes_up_in_two_round_trips() {
         assert_eq!(inbound.destinations, [subnet("10.200.0.7/32")]);
         assert_eq!((&outbound.sources, &outbound.destinations), (&inbound.destinations, &inbound.sources));
         let [
-            Event::SaInitDone { suite: chosen, local_nat, remote_nat },
-            Event::Authenticated { identity },
+            Event::SuiteAgreed { phase: Phase::SaInit, suite: chosen, local_nat, remote_nat },
+            Event::Authenticated { phase: Phase::Auth, identity },
             Event::ChildUp(up),
+            Event::Ready,
         ] = client.events.as_slice()
         else {
             panic!("{:?}", client.events)
@@ -138,7 +139,8 @@ fn k2_031_a_refusal_is_believed_when_nothing_better_came_for_a_while() {
     assert!(sent.iter().all(|sent| sent.message == request), "it keeps trying meanwhile");
     assert!(!sent.is_empty());
     client.wait(1);
-    let Some(Failure::IkeProposalRefused { offered, wanted_group: None }) = client.failure() else {
+    let Some(Failure::IkeProposalRefused { phase: Phase::SaInit, offered, wanted_group: None }) = client.failure()
+    else {
         panic!("{:?}", client.failure())
     };
     assert_eq!(offered[1], "aes256gcm16-prfsha384-curve25519".replace("curve25519", &Group::Curve25519.to_string()));
@@ -382,7 +384,7 @@ fn k2_039_n_06_a_gateway_without_nat_detection_is_reached_on_the_encapsulation_p
     let contents = SaInitResponse::Accepted(accepted).contents().unwrap();
     let sent = client.receive(path_500(), &sa_init_message(&request, Some(gateway.spis.1), &contents));
     assert_eq!(sent[0].path, path_4500());
-    assert!(client.events.iter().any(|event| matches!(event, Event::SaInitDone { local_nat: true, .. })));
+    assert!(client.events.iter().any(|event| matches!(event, Event::SuiteAgreed { local_nat: true, .. })));
 }
 
 #[test]

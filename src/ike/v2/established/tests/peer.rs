@@ -11,6 +11,7 @@ use crate::crypto::prf::Prf;
 use crate::crypto::random::SeededRandom;
 use crate::crypto::secret::Secret;
 use crate::ike::action::{Action, Command, Event, Timer};
+use crate::ike::context::Context;
 use crate::ike::identity::Identity;
 use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, RetransmissionPolicy};
 use crate::ike::v2::auth::{PeerAuthenticated, Signed, check, prove};
@@ -24,7 +25,7 @@ use crate::ike::v2::message::{
 };
 use crate::ike::v2::protect::MessageProtection;
 use crate::ike::v2::window::PeerRequests;
-use crate::ike::v2::{ChildRecord, Context, EstablishedParts, State};
+use crate::ike::v2::{ChildRecord, EstablishedParts, State};
 use crate::ike::wire::chain::{Contents, FragmentNumber, parse_inner};
 use crate::ike::wire::header::{Flags, Header};
 use crate::ike::wire::registry::{ExchangeType, NotifyType, PayloadType, ProtocolId};
