@@ -86,6 +86,22 @@ pub enum Integrity {
 }
 
 impl Cbc {
+    /// Octets of the key.
+    pub const fn key_len(self) -> usize {
+        match self {
+            Self::Aes(key) => key.len(),
+            Self::TripleDes => 24,
+        }
+    }
+
+    /// Octets of a block, and of an IV.
+    pub const fn block_len(self) -> usize {
+        match self {
+            Self::Aes(_) => 16,
+            Self::TripleDes => 8,
+        }
+    }
+
     /// Whether `[security] allow_weak` is needed.
     pub const fn is_weak(self) -> bool {
         matches!(self, Self::TripleDes)
@@ -147,8 +163,7 @@ impl Protection {
         match self {
             Self::Aead(Aead::AesGcm(key, _)) => key.len().saturating_add(4),
             Self::Aead(Aead::ChaCha20Poly1305) => 36,
-            Self::CbcHmac { encryption: Cbc::Aes(key), .. } => key.len(),
-            Self::CbcHmac { encryption: Cbc::TripleDes, .. } => 24,
+            Self::CbcHmac { encryption, .. } => encryption.key_len(),
         }
     }
 
@@ -163,8 +178,8 @@ impl Protection {
     /// Octets of the IV that stands before the text.
     pub const fn iv_len(self) -> usize {
         match self {
-            Self::Aead(_) | Self::CbcHmac { encryption: Cbc::TripleDes, .. } => 8,
-            Self::CbcHmac { encryption: Cbc::Aes(_), .. } => 16,
+            Self::Aead(_) => 8,
+            Self::CbcHmac { encryption, .. } => encryption.block_len(),
         }
     }
 
@@ -172,8 +187,7 @@ impl Protection {
     pub const fn block_len(self) -> usize {
         match self {
             Self::Aead(_) => 1,
-            Self::CbcHmac { encryption: Cbc::TripleDes, .. } => 8,
-            Self::CbcHmac { encryption: Cbc::Aes(_), .. } => 16,
+            Self::CbcHmac { encryption, .. } => encryption.block_len(),
         }
     }
 

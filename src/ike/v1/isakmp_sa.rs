@@ -1,16 +1,29 @@
 //! An ISAKMP SA whose peer is authenticated: its names, keys and IVs. It seals and opens the messages of phase 2; it knows none of them.
 
+use std::collections::VecDeque;
+
+use crate::crypto::hash::Hash;
 use crate::crypto::random::Random;
+use crate::crypto::secret::Secret;
 use crate::ike::action::DropReason;
-use crate::ike::v1::header::{Cookies, ExchangeType, Header, PayloadType};
+use crate::ike::v1::header::{Cookies, ExchangeType, Flags, Header, PayloadType};
 use crate::ike::v1::iv::Iv;
-use crate::ike::v1::keys::Skeyid;
+use crate::ike::v1::keys::{Skeyid, hash_of};
+use crate::ike::v1::message::Hashed;
 use crate::ike::v1::protect::Cipher;
 use crate::ike::v1::vendor::PeerCapabilities;
 use crate::ike::wire::chain::Contents;
+use crate::ike::wire::registry;
+use crate::ike::wire::writer::Writer;
 use crate::sa::path::Path;
 use crate::sa::suite::IkeSuite;
 use crate::time::Instant;
+
+/// So many message IDs are remembered; older ones are forgotten.
+const MOST_REMEMBERED: usize = 1024;
+
+/// HASH (RFC 2408 §3.1).
+const HASH: u8 = 8;
 
 /// Made by the check of HASH_R only.
 #[derive(Debug)]
@@ -31,6 +44,21 @@ pub(super) struct IsakmpSa {
     cipher: Cipher,
     /// The last ciphertext block of phase 1.
     phase1_iv: Iv,
+    message_ids: MessageIds,
+}
+
+/// What phase 1 agreed on, for `IsakmpSa::new`.
+pub(super) struct Agreed {
+    pub(super) cookies: Cookies,
+    pub(super) suite: IkeSuite,
+    pub(super) skeyid: Skeyid,
+    pub(super) cipher: Cipher,
+    /// The last ciphertext block of phase 1.
+    pub(super) phase1_iv: Iv,
+    pub(super) capabilities: PeerCapabilities,
+    pub(super) path: Path,
+    pub(super) established_at: Instant,
+    pub(super) ends_at: Option<Instant>,
 }
 
 /// A decrypted message of phase 2, not believed yet.
@@ -43,52 +71,216 @@ pub(super) struct Unverified {
 
 impl PeerAuthenticated {
     /// HASH_R against what was received, in constant time.
-    pub(super) fn check(_expected: &crate::crypto::secret::Secret, _received: &[u8]) -> Option<Self> {
-        todo!()
+    pub(super) fn check(expected: &Secret, received: &[u8]) -> Option<Self> {
+        (!expected.is_empty() && expected.matches(received)).then_some(Self(()))
     }
 }
 
 impl IsakmpSa {
+    /// Only with the proof that the peer knows the pre-shared key.
+    pub(super) fn new(proof: PeerAuthenticated, agreed: Agreed) -> Self {
+        let Agreed { cookies, suite, skeyid, cipher, phase1_iv, capabilities, path, established_at, ends_at } = agreed;
+        let message_ids = MessageIds::default();
+        Self {
+            _proof: proof,
+            cookies,
+            suite,
+            skeyid,
+            capabilities,
+            path,
+            established_at,
+            ends_at,
+            cipher,
+            phase1_iv,
+            message_ids,
+        }
+    }
+
     /// A message ID that is not zero and was not used by either side of this SA as far as it is remembered (RFC 2409 §5.5).
-    pub(super) fn fresh_message_id(&mut self, _random: &mut dyn Random) -> u32 {
-        todo!()
+    pub(super) fn fresh_message_id(&mut self, random: &mut dyn Random) -> u32 {
+        self.message_ids.fresh(random)
+    }
+
+    /// Notes that the peer began an exchange with this message ID, whose HASH was right. Zero, or one that was used, is refused: the message is
+    /// then a repetition or a replay.
+    pub(super) fn claim_message_id(&mut self, message_id: u32) -> Result<(), DropReason> {
+        self.message_ids.claim(message_id)
+    }
+
+    /// Whether an exchange of either side had this message ID, as far as it is remembered.
+    pub(super) fn knows_message_id(&self, message_id: u32) -> bool {
+        self.message_ids.knows(message_id)
+    }
+
+    /// The hash that was negotiated, for NAT detection and IVs.
+    pub(super) fn hash(&self) -> Hash {
+        hash_of(self.suite.prf)
     }
 
     /// The IV that an exchange with this message ID begins with.
-    pub(super) fn first_iv(&self, _message_id: u32) -> Iv {
-        todo!()
+    pub(super) fn first_iv(&self, message_id: u32) -> Iv {
+        Iv::of_exchange(self.hash(), &self.phase1_iv, message_id, self.cipher.block_len())
     }
 
     /// A message with HASH(1) before `contents`.
     pub(super) fn seal_with_hash_1(
         &self,
-        _exchange: ExchangeType,
-        _message_id: u32,
-        _iv: &mut Iv,
-        _contents: &Contents,
+        exchange: ExchangeType,
+        message_id: u32,
+        iv: &mut Iv,
+        contents: &Contents,
     ) -> Option<Vec<u8>> {
-        todo!()
+        let hash = self.skeyid.hash_1(message_id, &contents.octets);
+        self.seal_with_hash(exchange, message_id, iv, hash.expose(), contents)
     }
 
     /// A message with this HASH before `contents`.
     pub(super) fn seal_with_hash(
         &self,
-        _exchange: ExchangeType,
-        _message_id: u32,
-        _iv: &mut Iv,
-        _hash: &[u8],
-        _contents: &Contents,
+        exchange: ExchangeType,
+        message_id: u32,
+        iv: &mut Iv,
+        hash: &[u8],
+        contents: &Contents,
     ) -> Option<Vec<u8>> {
-        todo!()
+        let mut writer = Writer::new();
+        let body = |writer: &mut Writer| {
+            writer.octets(hash);
+            Ok(())
+        };
+        writer.structure(contents.first.0, 0, body).ok()?;
+        writer.octets(&contents.octets);
+        let contents = Contents { first: registry::PayloadType(HASH), octets: writer.finish() };
+        let header = Header {
+            cookies: self.cookies,
+            next_payload: PayloadType(HASH),
+            major: 1,
+            exchange,
+            flags: Flags { encrypted: true, ..Flags::default() },
+            message_id,
+        };
+        self.cipher.seal(&header, iv, &contents).ok()
     }
 
     /// Decrypts a message; `rest` is what follows the header.
-    pub(super) fn open(&self, _header: &Header, _iv: &Iv, _rest: &[u8]) -> Result<Unverified, DropReason> {
-        todo!()
+    pub(super) fn open(&self, header: &Header, iv: &Iv, rest: &[u8]) -> Result<Unverified, DropReason> {
+        // RFC 2409 §5, §5.7: once there are keys, everything is encrypted.
+        if !header.flags.encrypted {
+            return Err(DropReason::Unauthenticated);
+        }
+        if header.cookies != self.cookies {
+            return Err(DropReason::NotOurs);
+        }
+        let (octets, next_iv) = self.cipher.open(iv, rest).map_err(|_| DropReason::Malformed)?;
+        Ok(Unverified { header: *header, octets, next_iv })
     }
 
     /// Checks HASH(1) and gives the payloads behind it: the kind of the first, and their octets.
-    pub(super) fn verify_hash_1<'a>(&self, _message: &'a Unverified) -> Result<(PayloadType, &'a [u8]), DropReason> {
-        todo!()
+    pub(super) fn verify_hash_1<'a>(&self, message: &'a Unverified) -> Result<(PayloadType, &'a [u8]), DropReason> {
+        self.verify_hash(message, |rest| self.skeyid.hash_1(message.header.message_id, rest))
+    }
+
+    /// Checks the HASH that `expected` computes of the octets behind it, in constant time, and gives those.
+    pub(super) fn verify_hash<'a>(
+        &self,
+        message: &'a Unverified,
+        expected: impl FnOnce(&[u8]) -> Secret,
+    ) -> Result<(PayloadType, &'a [u8]), DropReason> {
+        // What was not encrypted with this key decrypts to noise: whatever is wrong with it, it is not the peer's.
+        let hashed = Hashed::parse(message.header.next_payload, &message.octets).map_err(|_| DropReason::Forged)?;
+        if !expected(hashed.rest).matches(hashed.hash) {
+            return Err(DropReason::Forged);
+        }
+        Ok((PayloadType(hashed.next), hashed.rest))
+    }
+}
+
+/// The newest message IDs of both sides.
+#[derive(Debug, Default)]
+struct MessageIds(VecDeque<u32>);
+
+impl MessageIds {
+    fn fresh(&mut self, random: &mut dyn Random) -> u32 {
+        let mut draw = [0; 4];
+        random.fill(&mut draw);
+        let mut message_id = u32::from_be_bytes(draw);
+        // One of the next is free: fewer are remembered than there are.
+        while self.claim(message_id).is_err() {
+            message_id = message_id.wrapping_add(1);
+        }
+        message_id
+    }
+
+    fn claim(&mut self, message_id: u32) -> Result<(), DropReason> {
+        // RFC 2408 §3.1: zero is phase 1's.
+        if message_id == 0 {
+            return Err(DropReason::Malformed);
+        }
+        if self.knows(message_id) {
+            return Err(DropReason::OutsideWindow);
+        }
+        if self.0.len() >= MOST_REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back(message_id);
+        Ok(())
+    }
+
+    fn knows(&self, message_id: u32) -> bool {
+        self.0.contains(&message_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(u32);
+
+    impl Random for Fixed {
+        fn fill(&mut self, out: &mut [u8]) {
+            out.copy_from_slice(&self.0.to_be_bytes());
+        }
+    }
+
+    #[test]
+    fn k1_011_a_message_id_is_never_zero_and_never_twice() {
+        let mut ids = MessageIds::default();
+        assert_eq!(ids.fresh(&mut Fixed(0)), 1);
+        assert_eq!(ids.fresh(&mut Fixed(0)), 2);
+        assert_eq!(ids.claim(3), Ok(()));
+        assert_eq!(ids.fresh(&mut Fixed(1)), 4);
+        assert_eq!(ids.fresh(&mut Fixed(u32::MAX)), u32::MAX);
+        assert_eq!(ids.fresh(&mut Fixed(u32::MAX)), 5, "zero is skipped");
+        assert_eq!(ids.claim(0), Err(DropReason::Malformed));
+        for used in [1, 2, 3, 4, 5, u32::MAX] {
+            assert!(ids.knows(used));
+            assert_eq!(ids.claim(used), Err(DropReason::OutsideWindow));
+        }
+    }
+
+    #[test]
+    fn only_so_many_message_ids_are_remembered() {
+        let mut ids = MessageIds::default();
+        for id in 1..=5000 {
+            ids.claim(id).unwrap();
+        }
+        assert_eq!(ids.0.len(), MOST_REMEMBERED);
+        assert!(ids.knows(5000) && ids.knows(5000 - 1023) && !ids.knows(5000 - 1024));
+    }
+
+    #[test]
+    fn the_proof_is_made_of_the_exact_hash_only() {
+        let expected = Secret::new(vec![7; 20]);
+        assert!(PeerAuthenticated::check(&expected, &[7; 20]).is_some());
+        for len in (0..64).filter(|len| *len != 20) {
+            assert!(PeerAuthenticated::check(&expected, &vec![7; len]).is_none(), "{len} octets");
+        }
+        for place in 0..160 {
+            let mut received = [7; 20];
+            received[place / 8] ^= 1 << (place % 8);
+            assert!(PeerAuthenticated::check(&expected, &received).is_none(), "bit {place}");
+        }
+        assert!(PeerAuthenticated::check(&Secret::new(vec![]), &[]).is_none(), "nothing proves nothing");
     }
 }

@@ -8,16 +8,27 @@ pub(super) struct Iv(Vec<u8>);
 
 impl Iv {
     /// hash(g^xi | g^xr), cut to the block.
-    pub(super) fn of_phase1(_hash: Hash, _publics: (&[u8], &[u8]), _block: usize) -> Self {
-        todo!()
+    pub(super) fn of_phase1(hash: Hash, publics: (&[u8], &[u8]), block: usize) -> Self {
+        Self(cut(hash.digest(&[publics.0, publics.1]), block))
     }
 
     /// hash(last phase-1 ciphertext block | message ID), cut to the block.
-    pub(super) fn of_exchange(_hash: Hash, _phase1: &Self, _message_id: u32, _block: usize) -> Self {
-        todo!()
+    pub(super) fn of_exchange(hash: Hash, phase1: &Self, message_id: u32, block: usize) -> Self {
+        Self(cut(hash.digest(&[&phase1.0, &message_id.to_be_bytes()]), block))
+    }
+
+    /// The last block of a message, which the next message of the same exchange begins with; `None` if there is no whole block.
+    pub(super) fn after(ciphertext: &[u8], block: usize) -> Option<Self> {
+        let start = ciphertext.len().checked_sub(block)?;
+        ciphertext.get(start..).map(|last| Self(last.to_vec()))
     }
 
     pub(super) fn octets(&self) -> &[u8] {
         &self.0
     }
+}
+
+fn cut(mut octets: Vec<u8>, block: usize) -> Vec<u8> {
+    octets.truncate(block);
+    octets
 }
