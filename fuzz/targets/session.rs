@@ -28,7 +28,8 @@ use vpnd::{
         suite::Group,
     },
     sim::{
-        gateway::{Datagram, Gateway, GatewaySettings, impair::Impairment},
+        Datagram, Peer,
+        gateway::{Gateway, GatewaySettings, impair::Impairment},
         invariants::Invariants,
         scene::{self, Suites},
         world::{CLIENT, GATEWAY},

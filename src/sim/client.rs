@@ -11,7 +11,7 @@ use crate::tunnel::progress::Progress;
 use crate::tunnel::settings::TunnelSettings;
 use crate::tunnel::{Tunnel, TunnelAction};
 
-use super::gateway::Datagram;
+use super::Datagram;
 
 const ROOM: usize = 4096;
 

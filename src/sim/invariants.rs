@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::time::Instant;
 
-use super::gateway::Datagram;
+use super::Datagram;
 
 /// Octets that stand in every inner packet of a story and must never be seen on the wire.
 pub const INNER_MARK: &[u8; 16] = b"inner-mark-in-it";

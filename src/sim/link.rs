@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::crypto::random::{Random, SeededRandom};
 use crate::time::Instant;
 
-use super::gateway::Datagram;
+use super::Datagram;
 
 /// How bad the link is, both ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,9 +9,11 @@ use crate::tunnel::progress::Progress;
 use crate::tunnel::settings::TunnelSettings;
 
 use super::client::Client;
-use super::gateway::{Datagram, Gateway, GatewaySettings, addresses};
+use super::esp::addresses;
+use super::gateway::Gateway;
 use super::invariants::{INNER_MARK, Invariants};
 use super::link::{Link, Nat, Quality};
+use super::{Datagram, Peer};
 
 /// Where things are.
 pub const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -25,19 +27,19 @@ pub const NAT: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 pub const ECHO: Ipv4Addr = Ipv4Addr::new(10, 250, 0, 5);
 
 /// What a story starts with.
-pub struct Scene {
+pub struct Scene<G: Peer = Gateway> {
     pub client: TunnelSettings,
-    pub gateway: GatewaySettings,
+    pub gateway: G::Settings,
     pub quality: Quality,
     pub nat: bool,
     pub seed: u64,
 }
 
 /// The story as it is told.
-pub struct World {
+pub struct World<G = Gateway> {
     now: Instant,
     pub client: Client,
-    pub gateway: Gateway,
+    pub gateway: G,
     pub link: Link,
     invariants: Invariants,
     attacker: Option<Attacker>,
@@ -59,15 +61,15 @@ struct Attacker {
 
 const NOTE: u64 = 0xcbf2_9ce4_8422_2325;
 
-impl World {
-    pub fn new(scene: Scene) -> Self {
+impl<G: Peer> World<G> {
+    pub fn new(scene: Scene<G>) -> Self {
         let now = Instant::START;
         let (address, nat) =
             if scene.nat { (CLIENT_BEHIND_NAT, Some(Nat::new(NAT, CLIENT_BEHIND_NAT))) } else { (CLIENT, None) };
         let mut world = Self {
             now,
             client: Client::new(address, scene.client, scene.seed ^ 1, now),
-            gateway: Gateway::new(scene.gateway, scene.seed ^ 2),
+            gateway: G::new(scene.gateway, scene.seed ^ 2),
             link: Link::new(scene.seed ^ 3, scene.quality, nat),
             invariants: Invariants::default(),
             attacker: None,
@@ -179,7 +181,7 @@ impl World {
     }
 
     fn settle(&mut self) {
-        let authenticated = self.gateway.counts().authenticated;
+        let authenticated = self.gateway.authenticated();
         for datagram in std::mem::take(&mut self.client.outbox) {
             self.invariants.client_sent(self.now, &datagram, authenticated, self.closed);
             self.carry(datagram);
@@ -194,7 +196,7 @@ impl World {
             self.echoed += 1;
         }
         assert!(
-            !self.client.is_up() || self.gateway.counts().authenticated > 0,
+            !self.client.is_up() || self.gateway.authenticated() > 0,
             "the client is up and the gateway authenticated nobody"
         );
         assert!(

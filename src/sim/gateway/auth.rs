@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::crypto::random::Random;
 use crate::sa::selector::Selector;
+use crate::sim::esp::Pair;
 use crate::time::Instant;
 
 use super::esp::{Child, read_selectors, write_selectors};
@@ -169,7 +170,7 @@ impl Gateway {
         payloads.push((payload::TS_I, write_selectors(&ours)));
         payloads.push((payload::TS_R, write_selectors(&theirs)));
         let keys = half.secrets.child(protection, &half.nonces.0, &half.nonces.1);
-        Ok((Child::new(protection, esn, inbound, outbound, keys, proposal, ours, theirs), payloads))
+        Ok((Child::new(Pair::new(protection, esn, inbound, outbound, keys), proposal, ours, theirs), payloads))
     }
 
     fn configuration(&self, request: Option<&[u8]>) -> Result<(Option<Payload>, Vec<IpAddr>), u16> {

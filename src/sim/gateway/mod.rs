@@ -6,7 +6,6 @@ pub mod octets;
 
 mod auth;
 mod esp;
-pub use esp::addresses;
 mod sa_init;
 mod secrets;
 mod suites;
@@ -18,22 +17,12 @@ use std::time::Duration;
 use crate::crypto::random::{Random, SeededRandom};
 use crate::sa::selector::Selector;
 use crate::sa::suite::{IkeSuite, Protection};
+use crate::sim::{Datagram, Peer};
 use crate::time::Instant;
 
 use impair::Impairment;
 use octets::{FLAG_RESPONSE, Message, Payload, exchange, notifies, notify, notify_payload, payload};
 use secrets::{IkeSecrets, Opened};
-
-/// A UDP datagram on the simulated wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Datagram {
-    /// Sender.
-    pub source: SocketAddr,
-    /// Receiver.
-    pub destination: SocketAddr,
-    /// What UDP carries.
-    pub octets: Vec<u8>,
-}
 
 /// How the gateway is set up.
 #[derive(Clone, Debug)]
@@ -128,9 +117,10 @@ struct Outstanding {
 const REPEAT: Duration = Duration::from_secs(2);
 const TRIES: u32 = 8;
 
-impl Gateway {
-    /// A gateway whose every choice follows from the seed.
-    pub fn new(settings: GatewaySettings, seed: u64) -> Self {
+impl Peer for Gateway {
+    type Settings = GatewaySettings;
+
+    fn new(settings: GatewaySettings, seed: u64) -> Self {
         let mut random = SeededRandom::new(seed);
         let mut cookie_secret = [0; 16];
         random.fill(&mut cookie_secret);
@@ -146,6 +136,76 @@ impl Gateway {
         }
     }
 
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.sas
+            .values()
+            .flat_map(|sa| {
+                let repeat = sa.outstanding.as_ref().map(|outstanding| outstanding.next);
+                let idle = sa.outstanding.is_none();
+                let probe = self.settings.dpd.filter(|_| idle).map(|dpd| sa.last_seen.after(dpd));
+                let planned = idle.then(|| self.planned(sa)).flatten().map(|(at, _)| at);
+                [repeat, probe, planned]
+            })
+            .flatten()
+            .min()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let names: Vec<[u8; 8]> = self.sas.keys().copied().collect();
+        for name in names {
+            let Some(mut sa) = self.sas.remove(&name) else { continue };
+            if self.tick(now, &mut sa) {
+                self.sas.insert(name, sa);
+            }
+        }
+    }
+
+    fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) -> Option<Vec<u8>> {
+        if self.impaired(&Impairment::Silent) || datagram.destination.ip() != self.settings.address {
+            return None;
+        }
+        let octets = datagram.octets.as_slice();
+        let marked = match datagram.destination.port() {
+            500 => false,
+            4500 if octets == [0xff] => return None,
+            4500 if octets.get(..4)? != [0; 4] => return self.handle_esp(now, datagram),
+            4500 => true,
+            _ => return None,
+        };
+        let message_octets = if marked { octets.get(4..)? } else { octets };
+        let message = Message::read(message_octets)?;
+        let before = self.outbox.len();
+        if message.exchange == exchange::SA_INIT {
+            self.handle_sa_init(datagram.source, message_octets, &message);
+        } else {
+            self.handle_protected(now, datagram.source, message_octets, &message);
+        }
+        for reply in self.outbox.iter_mut().skip(before) {
+            if !marked && reply.source.port() == 500 {
+                continue;
+            }
+            if marked && reply.source.port() == 500 {
+                reply.source.set_port(4500);
+                reply.octets.splice(0..0, [0; 4]);
+            }
+        }
+        None
+    }
+
+    fn poll_datagram(&mut self) -> Option<Datagram> {
+        (!self.outbox.is_empty()).then(|| self.outbox.remove(0))
+    }
+
+    fn send_packet(&mut self, packet: &[u8]) -> bool {
+        self.send_esp(packet)
+    }
+
+    fn authenticated(&self) -> u64 {
+        self.counts.authenticated
+    }
+}
+
+impl Gateway {
     /// The settings, to be changed in the middle of a story.
     pub fn settings_mut(&mut self) -> &mut GatewaySettings {
         &mut self.settings
@@ -171,37 +231,6 @@ impl Gateway {
         self.sas.clear();
         self.half_open.clear();
         self.replies.clear();
-    }
-
-    /// What it wants to send.
-    pub fn poll_datagram(&mut self) -> Option<Datagram> {
-        (!self.outbox.is_empty()).then(|| self.outbox.remove(0))
-    }
-
-    /// When it wants to be called.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.sas
-            .values()
-            .flat_map(|sa| {
-                let repeat = sa.outstanding.as_ref().map(|outstanding| outstanding.next);
-                let idle = sa.outstanding.is_none();
-                let probe = self.settings.dpd.filter(|_| idle).map(|dpd| sa.last_seen.after(dpd));
-                let planned = idle.then(|| self.planned(sa)).flatten().map(|(at, _)| at);
-                [repeat, probe, planned]
-            })
-            .flatten()
-            .min()
-    }
-
-    /// Repeats, probes, and does what the impairments planned.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let names: Vec<[u8; 8]> = self.sas.keys().copied().collect();
-        for name in names {
-            let Some(mut sa) = self.sas.remove(&name) else { continue };
-            if self.tick(now, &mut sa) {
-                self.sas.insert(name, sa);
-            }
-        }
     }
 
     /// Returns whether the SA lives on.
@@ -318,39 +347,6 @@ impl Gateway {
 
     fn impaired(&self, impairment: &Impairment) -> bool {
         self.settings.impairments.contains(impairment)
-    }
-
-    /// A datagram from the wire. Returns the inner packet when it was ESP for us.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) -> Option<Vec<u8>> {
-        if self.impaired(&Impairment::Silent) || datagram.destination.ip() != self.settings.address {
-            return None;
-        }
-        let octets = datagram.octets.as_slice();
-        let marked = match datagram.destination.port() {
-            500 => false,
-            4500 if octets == [0xff] => return None,
-            4500 if octets.get(..4)? != [0; 4] => return self.handle_esp(now, datagram),
-            4500 => true,
-            _ => return None,
-        };
-        let message_octets = if marked { octets.get(4..)? } else { octets };
-        let message = Message::read(message_octets)?;
-        let before = self.outbox.len();
-        if message.exchange == exchange::SA_INIT {
-            self.handle_sa_init(datagram.source, message_octets, &message);
-        } else {
-            self.handle_protected(now, datagram.source, message_octets, &message);
-        }
-        for reply in self.outbox.iter_mut().skip(before) {
-            if !marked && reply.source.port() == 500 {
-                continue;
-            }
-            if marked && reply.source.port() == 500 {
-                reply.source.set_port(4500);
-                reply.octets.splice(0..0, [0; 4]);
-            }
-        }
-        None
     }
 
     fn handle_protected(&mut self, now: Instant, source: SocketAddr, octets: &[u8], message: &Message) {
