@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::crypto::secret::Secret;
 use crate::ike::identity::Identity;
-use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, RetransmissionPolicy};
+use crate::ike::profile::{
+    AddressRequest, ChildProfile, Ikev1, Phase1Mode, Profile, Protocol, RetransmissionPolicy, Xauth,
+};
 use crate::sa::lifetime::Lifetime;
 use crate::sa::selector::Selector;
 use crate::sa::suite::{EsnOffer, EspOffer, Group, IkeOffer, IkeSuite, Prf, Protection, ProtectionOffer};
@@ -14,6 +16,7 @@ use crate::tunnel::reconnect::ReconnectPolicy;
 use crate::tunnel::settings::{Host, LocalIdentity, TunnelSettings};
 
 use super::gateway::GatewaySettings;
+use super::gateway_v1::{self, NatDialect, Unique, XauthAccount};
 use super::link::Quality;
 use super::world::{GATEWAY, Scene};
 
@@ -109,4 +112,64 @@ pub fn gateway(suites: Suites) -> GatewaySettings {
 /// Both of them on a good link, no NAT.
 pub fn plain(suites: Suites, seed: u64) -> Scene {
     Scene { client: client(suites), gateway: gateway(suites), quality: Quality::GOOD, nat: false, seed }
+}
+
+/// The name that XAUTH asks for in stories.
+pub const USER: &str = "anna";
+/// And the password.
+pub const PASSWORD: &[u8] = b"a password";
+
+/// The same client, speaking IKEv1.
+pub fn client_v1(suites: Suites, mode: Phase1Mode, with_name: bool) -> TunnelSettings {
+    let mut settings = client(suites);
+    let xauth = with_name.then(|| Xauth { user: USER.into(), password: Secret::copy_of(PASSWORD) });
+    settings.profile.protocol = Protocol::Ikev1(Arc::new(Ikev1 { mode, xauth }));
+    settings.profile.ike_lifetime.time = Some(Duration::from_secs(4 * 3600));
+    settings.profile.child.lifetime.time = Some(Duration::from_secs(3600));
+    settings
+}
+
+/// The gateway that fits it.
+pub fn gateway_v1(suites: Suites) -> gateway_v1::GatewaySettings {
+    gateway_v1::GatewaySettings {
+        address: GATEWAY,
+        identity: (2, b"gateway.example".to_vec()),
+        psk: PSK.to_vec(),
+        ike_suites: vec![suites.ike],
+        esp_suites: vec![(suites.esp, suites.esn)],
+        pfs: None,
+        subnets: vec![Selector::from_prefix(IpAddr::V4(Ipv4Addr::new(10, 250, 0, 0)), 24).expect("a prefix")],
+        pool: (Some(Ipv4Addr::new(10, 200, 0, 7)), Some(Ipv6Addr::new(0xfd00, 0x200, 0, 0, 0, 0, 0, 7))),
+        attributes: Vec::new(),
+        push: false,
+        xauth: None,
+        nat: NatDialect::Rfc,
+        fragment: None,
+        announces_dpd: true,
+        dpd: None,
+        ike_lifetime: None,
+        rekeys: None,
+        commit: None,
+        unique: Unique::Replace,
+        impairments: Vec::new(),
+    }
+}
+
+/// What the gateway knows of the client's name.
+pub fn account() -> XauthAccount {
+    XauthAccount { name: USER.into(), password: PASSWORD.to_vec(), message: None, one_by_one: false }
+}
+
+/// Main mode, an address by Mode Config and one subnet, on a good link without NAT.
+pub fn plain_v1(suites: Suites, seed: u64) -> Scene<gateway_v1::Gateway> {
+    let client = client_v1(suites, Phase1Mode::Main, false);
+    Scene { client, gateway: gateway_v1(suites), quality: Quality::GOOD, nat: false, seed }
+}
+
+/// Both sides want this group in every quick mode.
+pub fn with_pfs(scene: &mut Scene<gateway_v1::Gateway>, group: Group) {
+    scene.gateway.pfs = Some(group);
+    for offer in &mut scene.client.profile.child.offers {
+        offer.pfs = vec![group];
+    }
 }
