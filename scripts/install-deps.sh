@@ -9,6 +9,7 @@ wanted=(
     "strongswan-charon:/usr/lib/ipsec/charon"
     "libstrongswan-standard-plugins:/usr/lib/ipsec/plugins/libstrongswan-openssl.so"
     "libcharon-extra-plugins:/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so"
+    "libcharon-extauth-plugins:/usr/lib/ipsec/plugins/libstrongswan-xauth-generic.so"
     "iproute2:ip"
     "nftables:nft"
     "iputils-ping:ping"

@@ -11,8 +11,10 @@
 #   lab.sh open [OWNER_PID]               makes a lab with a gateway namespace, prints its directory
 #   lab.sh client LAB NAME NUMBER         adds a client namespace with 192.0.2.<10+NUMBER>
 #   lab.sh nat LAB NAME NUMBER            the same behind a NAT (client has 192.168.77.2)
+#   lab.sh behind LAB NAME NUMBER NAT     another behind the NAT of the client NAT (192.168.77.<2+NUMBER>)
 #   lab.sh gateway LAB                    starts charon with LAB/gateway/{ipsec.conf,ipsec.secrets}
 #   lab.sh gateway-stop LAB               ends it
+#   lab.sh gateway-kill LAB               ends it without a chance to tell anybody
 #   lab.sh initiator LAB NAME             starts charon in a client namespace with LAB/NAME/ipsec.*
 #   lab.sh ipsec LAB WHERE ARGS...        runs `ipsec ARGS` beside a charon started before
 #   lab.sh run LAB WHERE COMMAND...       becomes COMMAND in a namespace
@@ -159,19 +161,15 @@ lab_client() { # LAB NAME NUMBER
 }
 
 lab_nat() { # LAB NAME NUMBER
-    local namespace middle
-    add_namespace "$1" "$2"
+    local middle
     add_namespace "$1" "$2-nat"
-    namespace=$(namespace_of "$1" "$2")
     middle=$(namespace_of "$1" "$2-nat")
     add_link "$1" "$2-nat" outer "port$3"
     ip -n "$middle" address add "192.0.2.$((10 + $3))/24" dev outer
-    ip -n "$middle" link add inner type veth peer name outer netns "$namespace"
+    ip -n "$middle" link add inner type bridge forward_delay 0 mcast_snooping 0
     ip -n "$middle" address add 192.168.77.1/24 dev inner
     ip -n "$middle" link set inner up
-    ip -n "$namespace" address add 192.168.77.2/24 dev outer
-    ip -n "$namespace" link set outer up
-    ip -n "$namespace" route add default via 192.168.77.1
+    lab_behind "$1" "$2" 0 "$2"
     ip netns exec "$middle" sysctl -q -w net.ipv4.ip_forward=1
     ip netns exec "$middle" nft -f - <<'NFT'
 table ip nat {
@@ -183,6 +181,18 @@ table ip nat {
 NFT
 }
 
+lab_behind() { # LAB NAME NUMBER NAT
+    local namespace middle
+    add_namespace "$1" "$2"
+    namespace=$(namespace_of "$1" "$2")
+    middle=$(namespace_of "$1" "$4-nat")
+    ip -n "$namespace" link add outer type veth peer name "port$3" netns "$middle"
+    ip -n "$middle" link set "port$3" master inner up
+    ip -n "$namespace" address add "192.168.77.$((2 + $3))/24" dev outer
+    ip -n "$namespace" link set outer up
+    ip -n "$namespace" route add default via 192.168.77.1
+}
+
 # What every charon of a lab is told; LAB/WHERE/charon.extra may add lines to it.
 charon_settings() { # LAB WHERE
     local extra=
@@ -190,7 +200,7 @@ charon_settings() { # LAB WHERE
     cat <<CONF
 charon {
     load_modular = no
-    load = openssl random nonce kdf hmac gcm pem pubkey x509 kernel-libipsec kernel-netlink socket-default stroke updown attr resolve counters
+    load = openssl random nonce kdf hmac gcm pem pubkey x509 kernel-libipsec kernel-netlink socket-default stroke updown attr unity resolve counters xauth-generic
     install_virtual_ip = yes
     filelog {
         log {
@@ -250,6 +260,19 @@ start_charon() { # LAB WHERE
 stop_charon() { # LAB WHERE
     # The starter ends its charon and waits for it.
     end_process "$1/processes/charon-$2" TERM 8
+}
+
+# The starter, which would start another charon, goes first.
+kill_charon() { # LAB WHERE
+    local pid process=$1/processes/charon-$2
+    is_alive "$process" || die "no charon runs in $2"
+    read -r pid _ <"$process"
+    kill -KILL "$pid"
+    for pid in $(ip netns pids "$(namespace_of "$1" "$2")"); do
+        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != charon ] || kill -KILL "$pid"
+    done
+    wait_until 2 is_gone "$process" || die "charon in $2 is still there"
+    rm -f "$process"
 }
 
 lab_ipsec() { # LAB WHERE ARGS...
@@ -335,12 +358,13 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     shift || true
     case $verb in
         open) lab_open "$@" ;;
-        client | nat | loss | silence | heal | capture | capture-stop | close | run | ipsec)
+        client | nat | behind | loss | silence | heal | capture | capture-stop | close | run | ipsec)
             require_lab "${1:-}"
             "lab_${verb//-/_}" "$@"
             ;;
         gateway) require_lab "${1:-}" && start_charon "$1" gateway ;;
         gateway-stop) require_lab "${1:-}" && stop_charon "$1" gateway ;;
+        gateway-kill) require_lab "${1:-}" && kill_charon "$1" gateway ;;
         initiator) require_lab "${1:-}" && start_charon "$1" "$2" ;;
         namespace) require_lab "${1:-}" && namespace_of "$1" "$2" ;;
         *) die "unknown verb '$verb'; the verbs stand at the head of $0" ;;
