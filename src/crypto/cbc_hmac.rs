@@ -63,7 +63,7 @@ fn integrity_mac(integrity: Integrity, keys: &ProtectionKeys) -> Result<Mac, Bad
     }
     Ok(match integrity {
         Integrity::HmacSha1_96 => Mac::sha1(key),
-        Integrity::HmacSha256_128 => Mac::sha256(key),
+        Integrity::HmacSha256_96 | Integrity::HmacSha256_128 => Mac::sha256(key),
         Integrity::HmacSha384_192 => Mac::sha384(key),
         Integrity::HmacSha512_256 => Mac::sha512(key),
     })

@@ -77,6 +77,8 @@ pub enum Cbc {
 pub enum Integrity {
     /// HMAC-SHA1-96 (RFC 2404); weak.
     HmacSha1_96,
+    /// HMAC-SHA2-256 cut to 96 bits, as routers older than RFC 4868 do it; weak.
+    HmacSha256_96,
     /// HMAC-SHA2-256-128 (RFC 4868).
     HmacSha256_128,
     /// HMAC-SHA2-384-192 (RFC 4868).
@@ -111,14 +113,14 @@ impl Cbc {
 impl Integrity {
     /// Whether `[security] allow_weak` is needed.
     pub const fn is_weak(self) -> bool {
-        matches!(self, Self::HmacSha1_96)
+        matches!(self, Self::HmacSha1_96 | Self::HmacSha256_96)
     }
 
     /// Octets of the key.
     pub const fn key_len(self) -> usize {
         match self {
             Self::HmacSha1_96 => 20,
-            Self::HmacSha256_128 => 32,
+            Self::HmacSha256_96 | Self::HmacSha256_128 => 32,
             Self::HmacSha384_192 => 48,
             Self::HmacSha512_256 => 64,
         }
@@ -127,7 +129,7 @@ impl Integrity {
     /// Octets of the integrity check value.
     pub const fn icv_len(self) -> usize {
         match self {
-            Self::HmacSha1_96 => 12,
+            Self::HmacSha1_96 | Self::HmacSha256_96 => 12,
             Self::HmacSha256_128 => 16,
             Self::HmacSha384_192 => 24,
             Self::HmacSha512_256 => 32,

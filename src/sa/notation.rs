@@ -7,7 +7,7 @@ mod words;
 use std::fmt;
 use std::ops::Range;
 
-use crate::sa::suite::{EsnOffer, EspOffer, Group, IkeOffer, ProtectionOffer};
+use crate::sa::suite::{EsnOffer, EspOffer, Group, IkeOffer, Integrity, ProtectionOffer};
 use words::{Word, prf_of, read_word, weakness};
 
 /// A proposal that was read.
@@ -136,6 +136,10 @@ pub fn parse_ike(text: &str) -> Result<Parsed<IkeOffer>, Vec<NotationError>> {
     for (span, word, meaning) in &words.all {
         if matches!(meaning, Word::Esn(_)) {
             let why = "sequence numbers are a matter of [esp] proposals";
+            words.errors.push(NotationError { span: span.clone(), problem: Problem::Misplaced { word, why } });
+        }
+        if matches!(meaning, Word::Integrity(Integrity::HmacSha256_96)) {
+            let why = "only ESP of old routers cuts SHA-256 to 96 bits, write `sha256`";
             words.errors.push(NotationError { span: span.clone(), problem: Problem::Misplaced { word, why } });
         }
     }

@@ -342,3 +342,10 @@ fn c_10_the_cut_icv_of_rfc_2202() {
     let icv = icv_over(Integrity::HmacSha1_96, &[0x0c; 20], b"Test With Truncation");
     assert_eq!(icv, hex("4c1a03424b55e07fe7f27be1"));
 }
+
+#[test]
+fn c_10_the_icv_of_old_routers_is_the_standards_first_96_bits() {
+    for (_, [key, text, icv]) in ICVS.iter().filter(|(integrity, _)| *integrity == Integrity::HmacSha256_128) {
+        assert_eq!(icv_over(Integrity::HmacSha256_96, &hex(key), &hex(text)), hex(&icv[..24]));
+    }
+}

@@ -4,8 +4,13 @@ use crate::crypto::random::{Random, SeededRandom};
 pub(super) fn every_protection() -> Vec<Protection> {
     let keys = [AesKey::Aes128, AesKey::Aes192, AesKey::Aes256];
     let icvs = [GcmIcv::Eight, GcmIcv::Twelve, GcmIcv::Sixteen];
-    let integrities =
-        [Integrity::HmacSha1_96, Integrity::HmacSha256_128, Integrity::HmacSha384_192, Integrity::HmacSha512_256];
+    let integrities = [
+        Integrity::HmacSha1_96,
+        Integrity::HmacSha256_96,
+        Integrity::HmacSha256_128,
+        Integrity::HmacSha384_192,
+        Integrity::HmacSha512_256,
+    ];
     let mut all = vec![Protection::Aead(Aead::ChaCha20Poly1305)];
     for key in keys {
         all.extend(icvs.map(|icv| Protection::Aead(Aead::AesGcm(key, icv))));
@@ -187,8 +192,14 @@ fn keys_of_another_length_are_refused() {
 
 #[test]
 fn c_10_an_icv_is_the_macs_start_at_exactly_its_length() {
-    let lengths = [12, 16, 24, 32];
-    let all = [Integrity::HmacSha1_96, Integrity::HmacSha256_128, Integrity::HmacSha384_192, Integrity::HmacSha512_256];
+    let lengths = [12, 12, 16, 24, 32];
+    let all = [
+        Integrity::HmacSha1_96,
+        Integrity::HmacSha256_96,
+        Integrity::HmacSha256_128,
+        Integrity::HmacSha384_192,
+        Integrity::HmacSha512_256,
+    ];
     assert_eq!(all.map(Integrity::icv_len), lengths);
 }
 
@@ -206,6 +217,7 @@ fn triple_des_and_sha_1_are_weak() {
     let weak = |encryption, integrity| Protection::CbcHmac { encryption, integrity }.is_weak();
     assert!(weak(Cbc::TripleDes, Integrity::HmacSha256_128));
     assert!(weak(Cbc::Aes(AesKey::Aes256), Integrity::HmacSha1_96));
+    assert!(weak(Cbc::Aes(AesKey::Aes256), Integrity::HmacSha256_96));
     assert!(!weak(Cbc::Aes(AesKey::Aes128), Integrity::HmacSha256_128));
     assert!(!Protection::Aead(Aead::AesGcm(AesKey::Aes128, GcmIcv::Eight)).is_weak());
 }

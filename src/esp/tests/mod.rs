@@ -44,9 +44,13 @@ pub(super) fn protections() -> Vec<Protection> {
     }
     let ciphers = [AesKey::Aes128, AesKey::Aes192, AesKey::Aes256].map(Cbc::Aes);
     for encryption in ciphers.into_iter().chain([Cbc::TripleDes]) {
-        for integrity in
-            [Integrity::HmacSha1_96, Integrity::HmacSha256_128, Integrity::HmacSha384_192, Integrity::HmacSha512_256]
-        {
+        for integrity in [
+            Integrity::HmacSha1_96,
+            Integrity::HmacSha256_96,
+            Integrity::HmacSha256_128,
+            Integrity::HmacSha384_192,
+            Integrity::HmacSha512_256,
+        ] {
             all.push(Protection::CbcHmac { encryption, integrity });
         }
     }

@@ -141,8 +141,7 @@ fn every_mistake_is_told_with_its_place() {
 
 #[test]
 fn c_02_c_06_broken_algorithms_have_no_name() {
-    for word in ["des", "null", "md5", "prfmd5", "modp768", "modp1024s160", "modp2048s224", "modp2048s256", "sha256_96"]
-    {
+    for word in ["des", "null", "md5", "prfmd5", "modp768", "modp1024s160", "modp2048s224", "modp2048s256"] {
         assert!(matches!(read_word(word), Err(Problem::Never { .. })), "{word}");
     }
 }
@@ -152,6 +151,14 @@ fn c_07_nothing_is_encrypted_without_integrity() {
     assert!(parse_esp("aes256", EsnOffer::Without).is_err());
     assert!(parse_esp("aes256-modp2048", EsnOffer::Without).is_err());
     assert!(parse_esp("sha256", EsnOffer::Without).is_err());
+}
+
+#[test]
+fn sha_256_cut_to_96_bits_is_weak_and_for_esp_only() {
+    let parsed = parse_esp("aes256-sha256_96", EsnOffer::Without).unwrap();
+    assert_eq!(parsed.weak.iter().map(|weak| weak.word).collect::<Vec<_>>(), ["sha256_96"]);
+    assert_eq!(parsed.offer.to_string(), "aes256-sha256_96");
+    assert!(ike_errors("aes256-sha256_96-modp2048")[0].1.contains("`sha256`"));
 }
 
 #[test]

@@ -43,10 +43,12 @@ pub(super) const WORDS: &[(&str, Word)] = &[
     ("chacha20poly1305", Word::Aead(Aead::ChaCha20Poly1305)),
     ("sha1", Word::Integrity(Integrity::HmacSha1_96)),
     ("sha256", Word::Integrity(Integrity::HmacSha256_128)),
+    ("sha256_96", Word::Integrity(Integrity::HmacSha256_96)),
     ("sha384", Word::Integrity(Integrity::HmacSha384_192)),
     ("sha512", Word::Integrity(Integrity::HmacSha512_256)),
     ("sha", Word::Integrity(Integrity::HmacSha1_96)),
     ("sha2_256", Word::Integrity(Integrity::HmacSha256_128)),
+    ("sha2_256_96", Word::Integrity(Integrity::HmacSha256_96)),
     ("sha2_384", Word::Integrity(Integrity::HmacSha384_192)),
     ("sha2_512", Word::Integrity(Integrity::HmacSha512_256)),
     ("prfsha1", Word::Prf(Prf::HmacSha1)),
@@ -72,7 +74,6 @@ const BROKEN_HASH: &str = "MD5 is broken; use sha256";
 const NO_ENCRYPTION: &str = "packets would travel in clear; use aes256gcm16";
 const SMALL_GROUP: &str = "its discrete logarithms can be computed; use modp2048 or ecp256 (RFC 8247)";
 const DSA_GROUP: &str = "small subgroups and untraceable primes; use modp2048 or ecp256 (RFC 8247)";
-const TRUNCATED: &str = "96 bits of SHA-256 was never a standard; use sha256 on both sides";
 
 const NEVER: &[(&str, &str)] = &[
     ("des", BROKEN_CIPHER),
@@ -81,8 +82,6 @@ const NEVER: &[(&str, &str)] = &[
     ("md5", BROKEN_HASH),
     ("md5_128", BROKEN_HASH),
     ("prfmd5", BROKEN_HASH),
-    ("sha256_96", TRUNCATED),
-    ("sha2_256_96", TRUNCATED),
     ("modp768", SMALL_GROUP),
     ("modp1024s160", DSA_GROUP),
     ("modp2048s224", DSA_GROUP),
@@ -153,6 +152,7 @@ pub(super) const fn weakness(word: Word) -> Option<&'static str> {
     match word {
         Word::Cbc(Cbc::TripleDes) => Some("64-bit blocks"),
         Word::Integrity(Integrity::HmacSha1_96) | Word::Prf(Prf::HmacSha1) => Some("SHA-1 is being phased out"),
+        Word::Integrity(Integrity::HmacSha256_96) => Some("96 bits of SHA-256 was never a standard"),
         Word::Group(group) if group.is_weak() => Some("less than 112 bits of strength"),
         _ => None,
     }
@@ -161,7 +161,7 @@ pub(super) const fn weakness(word: Word) -> Option<&'static str> {
 pub(super) const fn prf_of(integrity: Integrity) -> Prf {
     match integrity {
         Integrity::HmacSha1_96 => Prf::HmacSha1,
-        Integrity::HmacSha256_128 => Prf::HmacSha256,
+        Integrity::HmacSha256_96 | Integrity::HmacSha256_128 => Prf::HmacSha256,
         Integrity::HmacSha384_192 => Prf::HmacSha384,
         Integrity::HmacSha512_256 => Prf::HmacSha512,
     }

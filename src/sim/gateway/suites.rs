@@ -43,7 +43,7 @@ fn protection_transforms(protection: Protection) -> Vec<(u8, u16, Option<u16>)> 
             };
             let integrity = match integrity {
                 Integrity::HmacSha1_96 => 2,
-                Integrity::HmacSha256_128 => 12,
+                Integrity::HmacSha256_96 | Integrity::HmacSha256_128 => 12,
                 Integrity::HmacSha384_192 => 13,
                 Integrity::HmacSha512_256 => 14,
             };

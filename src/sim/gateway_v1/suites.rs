@@ -129,7 +129,7 @@ fn holds_esp(transform: &Transform, protection: Protection, esn: bool) -> bool {
 fn integrity_number(integrity: Integrity) -> u64 {
     match integrity {
         Integrity::HmacSha1_96 => 2,
-        Integrity::HmacSha256_128 => 5,
+        Integrity::HmacSha256_96 | Integrity::HmacSha256_128 => 5,
         Integrity::HmacSha384_192 => 6,
         Integrity::HmacSha512_256 => 7,
     }
