@@ -1,11 +1,19 @@
 //! The SA payloads of both phases: what is offered, and whether an answer is exactly one of the offered transforms (RFC 2409 §5).
+//! It knows which number means which algorithm; it knows no state.
 
-use std::time::Duration;
+mod lifetime;
+mod phase1;
+mod phase2;
+#[cfg(test)]
+mod tests;
 
-use crate::ike::v1::vendor::NatTraversal;
-use crate::sa::lifetime::Lifetime;
-use crate::sa::spi::{InboundSpi, OutboundSpi};
-use crate::sa::suite::{EspOffer, EspSuite, Group, IkeOffer, IkeSuite};
+use crate::crypto::cipher::AesKey;
+use crate::ike::v1::message::security_association::{Proposal, Transform, read_proposals, write_number};
+use crate::sa::suite::Group;
+
+pub(super) use lifetime::{shortened_phase1, shortened_phase2};
+pub(super) use phase1::{Phase1Choice, phase1, phase1_choice};
+pub(super) use phase2::{Phase2Choice, Phase2Terms, phase2, phase2_accept, phase2_choice};
 
 /// Why an answer cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,71 +35,71 @@ pub(super) enum Method {
     XauthPreSharedKey,
 }
 
-/// The body of phase 1's SA payload. Combinations in the order of `offers`; only CBC with a hash and a MODP or ECP group are written.
-pub(super) fn phase1(_offers: &[IkeOffer], _method: Method, _lifetime: Option<Duration>) -> Vec<u8> {
-    todo!()
+/// A transform that we offer, and what it means. Its lifetime is not part of it.
+struct Offered<S> {
+    id: u8,
+    attributes: Vec<(u16, u16)>,
+    suite: S,
 }
 
-/// A checked answer to `phase1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Phase1Choice {
-    pub(super) suite: IkeSuite,
-    /// As the answer has it: never longer than offered.
-    pub(super) lifetime: Option<Duration>,
+impl<S> Offered<S> {
+    /// RFC 2409 §5: nothing added, left out or altered. Order and form of attributes mean nothing (RFC 2408 §3.3).
+    fn is(&self, id: u8, attributes: &[(u16, u64)]) -> bool {
+        let mut ours: Vec<(u16, u64)> =
+            self.attributes.iter().map(|(kind, value)| (*kind, u64::from(*value))).collect();
+        let mut theirs = attributes.to_vec();
+        ours.sort_unstable();
+        theirs.sort_unstable();
+        self.id == id && ours == theirs
+    }
+
+    fn octets(&self) -> Vec<u8> {
+        self.attributes.iter().flat_map(|(kind, value)| write_number(*kind, u32::from(*value))).collect()
+    }
 }
 
-/// Checks the answer's SA body against the same arguments.
-pub(super) fn phase1_choice(
-    _offers: &[IkeOffer],
-    _method: Method,
-    _lifetime: Option<Duration>,
-    _answer: &[u8],
-) -> Result<Phase1Choice, OfferFault> {
-    todo!()
+/// The one transform of the one proposal that an answer must be (RFC 2408 §4.2).
+fn sole(answer: &[u8]) -> Result<(Proposal<'_>, Transform<'_>), OfferFault> {
+    let proposals = read_proposals(answer).map_err(|_| OfferFault::Malformed)?;
+    let [proposal] = proposals.try_into().map_err(|_| OfferFault::NotOne)?;
+    let [transform] = proposal.transforms.as_slice() else { return Err(OfferFault::NotOne) };
+    let transform = transform.clone();
+    Ok((proposal, transform))
 }
 
-/// What a quick mode proposes besides algorithms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Phase2Terms {
-    pub(super) spi: InboundSpi,
-    /// In every transform, when there is a key exchange (RFC 2409 §5.5).
-    pub(super) pfs: Option<Group>,
-    pub(super) lifetime: Lifetime,
-    /// Which number UDP-encapsulated tunnel mode has.
-    pub(super) nat_traversal: NatTraversal,
+/// The number of a group that IKEv1 has (RFC 2409 §6, RFC 3526, RFC 5903).
+const fn group_number(group: Group) -> Option<u16> {
+    match group {
+        Group::Modp1024 => Some(2),
+        Group::Modp1536 => Some(5),
+        Group::Modp2048 => Some(14),
+        Group::Modp3072 => Some(15),
+        Group::Modp4096 => Some(16),
+        Group::Ecp256 => Some(19),
+        Group::Ecp384 => Some(20),
+        Group::Ecp521 => Some(21),
+        Group::Curve25519 => None,
+    }
 }
 
-/// The body of quick mode's SA payload as initiator.
-pub(super) fn phase2(_offers: &[EspOffer], _terms: Phase2Terms) -> Vec<u8> {
-    todo!()
+const fn group_of(number: u64) -> Option<Group> {
+    match number {
+        2 => Some(Group::Modp1024),
+        5 => Some(Group::Modp1536),
+        14 => Some(Group::Modp2048),
+        15 => Some(Group::Modp3072),
+        16 => Some(Group::Modp4096),
+        19 => Some(Group::Ecp256),
+        20 => Some(Group::Ecp384),
+        21 => Some(Group::Ecp521),
+        _ => None,
+    }
 }
 
-/// A checked answer to `phase2`, or our choice among what the peer proposes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Phase2Choice {
-    pub(super) suite: EspSuite,
-    pub(super) spi: OutboundSpi,
-    pub(super) lifetime: Lifetime,
-    /// The group attribute: a key exchange must come with it.
-    pub(super) pfs: Option<Group>,
-    /// The body to answer with (as responder: exactly the chosen transform, our SPI); empty as initiator.
-    pub(super) answer: Vec<u8>,
-}
-
-/// Checks the answer's SA body against the same arguments.
-pub(super) fn phase2_choice(
-    _offers: &[EspOffer],
-    _terms: Phase2Terms,
-    _answer: &[u8],
-) -> Result<Phase2Choice, OfferFault> {
-    todo!()
-}
-
-/// As responder: the first of the peer's transforms that we offer, too, with the same perfect forward secrecy as `terms.pfs` when that is `Some`.
-pub(super) fn phase2_accept(
-    _offers: &[EspOffer],
-    _terms: Phase2Terms,
-    _proposal: &[u8],
-) -> Result<Phase2Choice, OfferFault> {
-    todo!()
+const fn key_bits(key: AesKey) -> u16 {
+    match key {
+        AesKey::Aes128 => 128,
+        AesKey::Aes192 => 192,
+        AesKey::Aes256 => 256,
+    }
 }
