@@ -118,6 +118,8 @@ proptest! {
 
     #[test]
     fn any_octets_are_a_header_or_refused(octets in prop::collection::vec(any::<u8>(), 0..80)) {
-        drop(Header::parse(&octets));
+        if let Ok((_, rest)) = Header::parse(&octets) {
+            prop_assert_eq!(rest, &octets[HEADER_LEN..]);
+        }
     }
 }

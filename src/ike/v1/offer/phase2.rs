@@ -201,7 +201,8 @@ fn protection_numbers(protection: Protection) -> Option<(u8, Vec<(u16, u16)>)> {
 const fn authentication(integrity: Integrity) -> u16 {
     match integrity {
         Integrity::HmacSha1_96 => 2,
-        Integrity::HmacSha256_128 => 5,
+        // Old routers cut it to 96 bits under the same number.
+        Integrity::HmacSha256_128 | Integrity::HmacSha256_96 => 5,
         Integrity::HmacSha384_192 => 6,
         Integrity::HmacSha512_256 => 7,
     }
