@@ -18,14 +18,29 @@ const CANDIDATES: usize = 8;
 /// Octets of a message up to where the text behind an eight-octet IV is the same in all IKE_AUTH requests of a client.
 const SAME_KEYS: usize = 28 + 4 + 8 + 16;
 
+/// The version octet of IKEv1.
+const ISAKMP: u8 = 0x10;
+
+/// The first payload of a fragment of an IKEv1 message.
+const FRAGMENT: u8 = 132;
+
 /// What the watcher remembers.
 #[derive(Default)]
 pub struct Invariants {
     sealed: BTreeMap<u32, u32>,
     requests: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
+    exchanges: BTreeMap<(Vec<u8>, u32), Exchange>,
+    encrypting: BTreeSet<Vec<u8>>,
     recent: Vec<Instant>,
     received: Vec<Instant>,
     delivered: BTreeSet<u64>,
+}
+
+/// The different messages of one IKEv1 exchange, each way.
+#[derive(Default)]
+struct Exchange {
+    sent: BTreeSet<Vec<u8>>,
+    received: BTreeSet<Vec<u8>>,
 }
 
 impl Invariants {
@@ -44,6 +59,10 @@ impl Invariants {
             _ => return self.esp_sent(octets, authenticated),
         };
         self.storms(now);
+        if ike.get(17) == Some(&ISAKMP) {
+            self.isakmp_sent(ike);
+            return;
+        }
         let protected = ike.len() > 28 && ike[18] != 34;
         if protected {
             // Exchange, message ID and, in a fragment, its number name a message; its octets never change (RFC 7296 §2.1).
@@ -62,6 +81,32 @@ impl Invariants {
         }
     }
 
+    fn isakmp_sent(&mut self, message: &[u8]) {
+        let cookies = message[..16].to_vec();
+        let is_fragment = message[16] == FRAGMENT;
+        let is_encrypted = message[19] & 1 != 0;
+        let id = u32::from_be_bytes(message[20..24].try_into().unwrap());
+        let phase_1 = matches!(message[18], 2 | 4);
+        assert!(phase_1 == (id == 0) || is_fragment, "exchange {} with message ID {id}", message[18]);
+        assert!(phase_1 || is_encrypted || is_fragment, "K1-010: exchange {} in clear", message[18]);
+        if is_fragment {
+            return;
+        }
+        let exchange = self.exchanges.entry((cookies.clone(), id)).or_default();
+        let repeated = !exchange.sent.insert(message.to_vec());
+        // Each message of an exchange begins where the last one of the other side ended: two without one between have the same IV (RFC 2409 appendix B).
+        assert!(
+            exchange.sent.len() <= exchange.received.len() + 1,
+            "K1-008, K1-021: two messages of exchange {} with ID {id:08x} in the same place",
+            message[18]
+        );
+        if is_encrypted {
+            self.encrypting.insert(cookies);
+        } else {
+            assert!(repeated || !self.encrypting.contains(&cookies), "K1-010: in clear although there are keys");
+        }
+    }
+
     fn esp_sent(&mut self, octets: &[u8], authenticated: u64) {
         assert!(authenticated > 0, "ESP is sent before the gateway was authenticated");
         assert!(octets.len() >= 24, "an ESP packet of {} octets", octets.len());
@@ -72,8 +117,15 @@ impl Invariants {
     }
 
     /// A datagram reached the client.
-    pub fn client_received(&mut self, now: Instant) {
+    pub fn client_received(&mut self, now: Instant, datagram: &Datagram) {
         self.received.push(now);
+        let octets = datagram.octets.as_slice();
+        let message = octets.strip_prefix(&[0; 4]).filter(|_| datagram.source.port() != 500).unwrap_or(octets);
+        if message.len() < 28 || message[17] != ISAKMP {
+            return;
+        }
+        let name = (message[..16].to_vec(), u32::from_be_bytes(message[20..24].try_into().unwrap()));
+        self.exchanges.entry(name).or_default().received.insert(message.to_vec());
     }
 
     fn storms(&mut self, now: Instant) {

@@ -167,7 +167,7 @@ impl<G: Peer> World<G> {
                     self.echo(&packet);
                 }
             } else {
-                self.invariants.client_received(self.now);
+                self.invariants.client_received(self.now, &datagram);
                 self.client.handle_datagram(self.now, &datagram);
             }
             self.settle();
@@ -261,13 +261,19 @@ impl Attacker {
                 let start = if bare { 0 } else { 4 };
                 let Some(head) = datagram.octets.get(start..start + 28) else { return answer(vec![0xff]) };
                 let mut message = head.to_vec();
+                if message[17] == 0x10 {
+                    return answer(marked(
+                        bare,
+                        isakmp_notify(&message, [4u16, 14, 16, 18, 24, 24578][self.number(6)]),
+                    ));
+                }
                 message[16] = 41;
                 message[19] = 0x20;
                 message[24..28].copy_from_slice(&38u32.to_be_bytes());
                 message.extend_from_slice(&[0, 0, 0, 10, 0, 0]);
                 message.extend_from_slice(&notify.to_be_bytes());
                 message.extend_from_slice(&[0, 19]);
-                answer(if bare { message } else { [vec![0; 4], message].concat() })
+                answer(marked(bare, message))
             }
             3 => {
                 let mut noise = vec![0; self.number(200)];
@@ -278,6 +284,22 @@ impl Attacker {
             _ => answer(datagram.octets.clone()),
         }
     }
+}
+
+fn marked(bare: bool, message: Vec<u8>) -> Vec<u8> {
+    if bare { message } else { [vec![0; 4], message].concat() }
+}
+
+/// An IKEv1 INFORMATIONAL in clear about the SA of this header.
+fn isakmp_notify(header: &[u8], notify: u16) -> Vec<u8> {
+    let mut message = header.to_vec();
+    message[16] = 11;
+    message[18] = 5;
+    message[19] = 0;
+    message[24..28].copy_from_slice(&40u32.to_be_bytes());
+    message.extend_from_slice(&[0, 0, 0, 12, 0, 0, 0, 1, 1, 0]);
+    message.extend_from_slice(&notify.to_be_bytes());
+    message
 }
 
 fn ipv4(packet: &[u8], at: usize) -> Ipv4Addr {

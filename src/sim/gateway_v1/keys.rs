@@ -208,3 +208,72 @@ fn over<M: BlockModeEncrypt, E: std::fmt::Debug>(mode: Result<M, E>, text: &mut 
 fn under<M: BlockModeDecrypt, E: std::fmt::Debug>(mode: Result<M, E>, text: &mut [u8]) {
     mode.expect("key and IV fit").decrypt_blocks(Array::slice_as_chunks_mut(text).0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sa::suite::Integrity;
+
+    /// Computed with Python's hmac and hashlib from the formulas of RFC 2409: the key, and SHA-256 over key, IVs, hashes and KEYMAT.
+    #[test]
+    fn everything_is_as_another_computed_it() {
+        let exchanged = || Exchanged {
+            cky_i: [1, 2, 3, 4, 5, 6, 7, 8],
+            cky_r: [0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8],
+            nonces: [(0..16).collect(), (100..124).collect()],
+            publics: [vec![0x11; 256], vec![0x22; 256]],
+            shared: vec![0x33; 256],
+            sa: b"\0\0\0\x01\0\0\0\x01proposals".to_vec(),
+        };
+        let aes = |key| Cbc::Aes(key);
+        let expected = [
+            (
+                Prf::HmacSha1,
+                aes(AesKey::Aes256),
+                "71602eacdca39643f335dc984197aec8984b25a37c09ef4a5508ea1704cf66c0",
+                "cc15aba1d6cd21d5afef1b1d421843a507edb8f800c684d4e4a3d5d3b395f43c",
+            ),
+            (
+                Prf::HmacSha1,
+                Cbc::TripleDes,
+                "71602eacdca39643f335dc984197aec8984b25a37c09ef4a",
+                "ed740ffadbc1f6941e4493034a1f2922cedd4fb1443a5bf8611d7c31d4fea472",
+            ),
+            (
+                Prf::HmacSha256,
+                aes(AesKey::Aes256),
+                "598e33d68ec8d7b8bf3c0c2bc9f45cf0dc7d81d10e8d98739c841f9408421109",
+                "a8a17066a1a2aa23d3abf5a5b29a29fd8ac87b6a962a3db7cfeef135567b121b",
+            ),
+            (
+                Prf::HmacSha512,
+                aes(AesKey::Aes128),
+                "c363c6ed65b085bf20f542a1f6d20ae6",
+                "f7456054b1c363ec2aa105ba18a2b6cf8b3c2970f149d004bf921ec7a84ffe59",
+            ),
+        ];
+        for (prf, cipher, key, fingerprint) in expected {
+            let keys = Keys::derive(prf, cipher, b"a key of more than twenty characters", exchanged());
+            let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+            assert_eq!(hex(&keys.encryption), key, "{prf:?}");
+            let [ni, nr] = exchanged().nonces;
+            let id = b"\x02\0\0\0gateway.example";
+            let encryption = Cbc::Aes(AesKey::Aes256);
+            let protection = Protection::CbcHmac { encryption, integrity: Integrity::HmacSha256_128 };
+            let child = keys.keymat(protection, &[0x33; 256], 0x2001, [&ni, &nr]);
+            let all = [
+                keys.encryption.clone(),
+                keys.first_iv(),
+                keys.exchange_iv(&vec![0x44; block_len(cipher)], 0xdead_beef),
+                keys.hash_i(id),
+                keys.hash_r(id),
+                keys.hash_1(0xdead_beef, b"rest"),
+                keys.hash_2(0xdead_beef, &ni, b"rest"),
+                keys.hash_3(0xdead_beef, &ni, &nr),
+                child.encryption.expose().to_vec(),
+                child.integrity.expose().to_vec(),
+            ];
+            assert_eq!(hex(&Hash::Sha256.digest(&[&all.concat()])), fingerprint, "{prf:?}");
+        }
+    }
+}

@@ -169,13 +169,16 @@ pub struct Gateway {
     sas: BTreeMap<[u8; 8], Sa>,
     children: Vec<esp::Child>,
     replies: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
-    pieces: BTreeMap<([u8; 8], u16), BTreeMap<u8, (bool, Vec<u8>)>>,
+    pieces: BTreeMap<([u8; 8], u16), Pieces>,
     fragments_sent: u16,
     silent_until: Instant,
     outbox: Vec<Datagram>,
     last_protected: Option<Datagram>,
     counts: Counts,
 }
+
+/// The fragments of one message by number, and whether each is the last.
+type Pieces = BTreeMap<u8, (bool, Vec<u8>)>;
 
 const REPEAT: Duration = Duration::from_secs(2);
 const TRIES: u32 = 8;
