@@ -11,7 +11,8 @@ use super::secret::{self, SecretError};
 use super::{Unusable, printed};
 use crate::config::duration;
 use crate::config::report::{Severity, escaped};
-use crate::config::{AddressMode, Config};
+use crate::config::{AddressMode, Children, Config, Spoken};
+use crate::ike::profile::Phase1Mode;
 use crate::tunnel::diagnosis::{ExitKind, selectors};
 use crate::tunnel::settings::LocalIdentity;
 
@@ -36,9 +37,15 @@ pub(super) fn run(arguments: &Arguments) -> ExitKind {
     if let Some(config) = &loaded.config {
         match secret::fetch(config, loaded.directory()) {
             Ok(fetched) => warnings.extend(fetched.warnings),
-            // The file may be checked elsewhere than where it is used.
-            Err(error @ SecretError::Unavailable(_)) => warnings.push(error.message(config)),
-            Err(error @ SecretError::Unusable(_)) => errors.push(error.message(config)),
+            Err(faults) => {
+                for fault in faults {
+                    match fault {
+                        // The file may be checked elsewhere than where it is used.
+                        SecretError::Unavailable(message) => warnings.push(message),
+                        SecretError::Unusable(message) => errors.push(message),
+                    }
+                }
+            }
         }
     }
     let valid = loaded.config.is_some() && errors.is_empty();
@@ -120,14 +127,41 @@ fn summary(config: &Config) -> Vec<(&'static str, String)> {
     };
     let ike: Vec<String> = config.ike_offers().iter().map(ToString::to_string).collect();
     let esp: Vec<String> = config.esp_offers().iter().map(ToString::to_string).collect();
-    vec![
+    let spoken = match config.spoken() {
+        Spoken::Ikev1(settings) => match settings.mode {
+            Phase1Mode::Main => "IKEv1 main mode",
+            Phase1Mode::Aggressive => "IKEv1 aggressive mode",
+        },
+        Spoken::Ikev2 => "IKEv2",
+    };
+    let children = match (config.children(), config.spoken()) {
+        (Children::Any, _) => "one child SA for everything, ",
+        (Children::Subnets, Spoken::Ikev1(_)) => "one child SA a pair of subnets, ",
+        (Children::Subnets, Spoken::Ikev2) => "",
+    };
+    let mut lines = vec![
         ("gateway", format!("{}, UDP port {}", gateways.join(", "), config.first_port())),
         ("identities", format!("we are {local}; the gateway is {remote}")),
         ("psk", config.psk_source().key().to_owned()),
-        ("subnets", selectors(&config.remote_selectors())),
+        ("subnets", selectors(&config.routed_selectors())),
         ("address", address),
-        ("ike", format!("IKEv2, lifetime {}: {}", duration::shown(config.ike_lifetime()), ike.join(", "))),
-        ("esp", format!("lifetime {}: {}", duration::shown(config.esp_lifetime()), esp.join(", "))),
+        ("ike", format!("{spoken}, lifetime {}: {}", duration::shown(config.ike_lifetime()), ike.join(", "))),
+        ("esp", format!("{children}lifetime {}: {}", duration::shown(config.esp_lifetime()), esp.join(", "))),
         ("device", format!("{}, MTU {mtu}, {routes}", config.device())),
-    ]
+    ];
+    if let Some(account) = config.xauth() {
+        lines.insert(
+            3,
+            ("xauth", format!("{}, password from {}", escaped(&account.user), account.password.password_key())),
+        );
+    }
+    if config.shared_identity() {
+        lines.push(("needed", SHARED_IDENTITY.to_owned()));
+    }
+    lines
 }
+
+/// What a gateway must be told to keep several tunnels of one identity.
+const SHARED_IDENTITY: &str = "replicas share the identity, so the gateway must keep all their tunnels: strongSwan \
+    `uniqueids=never` in ipsec.conf, `unique = never` in swanctl.conf; libreswan `uniqueids=no`; pfSense and OPNsense \
+    \"Configure Unique IDs as: Never\"; FortiGate `set enforce-unique-id disable`";

@@ -1,73 +1,104 @@
-//! Fetches the pre-shared key from where the configuration says it is.
+//! Fetches the pre-shared key and the XAUTH password from where the configuration says they are.
 
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::load::is_world_readable;
 use crate::config::report::escaped;
-use crate::config::{Config, MAX_SOURCE, Psk, PskError, PskSource};
+use crate::config::{Config, MAX_SOURCE, Psk, PskSource, SecretSource, Secrets, decode_password};
+use crate::crypto::secret::Secret;
 
-/// Why there is no key.
+/// Why there is no secret, for people: it begins with the key of the configuration that it is about.
 pub(super) enum SecretError {
     /// The source is not there or cannot be read.
     Unavailable(String),
-    /// It was read, and holds no key.
-    Unusable(PskError),
+    /// It was read, and holds no secret.
+    Unusable(String),
 }
 
-/// A key, and what to say about it.
+/// Secrets, and what to say about them.
 pub(super) struct Fetched {
-    pub(super) psk: Psk,
+    pub(super) secrets: Secrets,
     pub(super) warnings: Vec<String>,
 }
 
-impl SecretError {
-    /// For people; `config` says which key of the configuration it is about.
-    pub(super) fn message(&self, config: &Config) -> String {
-        let key = config.psk_source().key();
+impl std::fmt::Display for SecretError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unavailable(reason) => format!("{key}: {reason}"),
-            Self::Unusable(error) => format!("{key}: {error}"),
+            Self::Unavailable(message) | Self::Unusable(message) => f.write_str(message),
         }
     }
 }
 
-/// Fetches the key of a configuration whose relative paths start at `directory`.
-pub(super) fn fetch(config: &Config, directory: &Path) -> Result<Fetched, SecretError> {
+/// Fetches all secrets of a configuration whose relative paths start at `directory`. The first thing that is wrong with each of them
+/// is an error.
+pub(super) fn fetch(config: &Config, directory: &Path) -> Result<Fetched, Vec<SecretError>> {
     let mut warnings = Vec::new();
-    let octets = match config.psk_source() {
-        PskSource::File(path) => {
+    let psk = psk(config, directory, &mut warnings);
+    let password = password(config, directory, &mut warnings);
+    match (psk, password) {
+        (Ok(psk), Ok(xauth_password)) => {
+            Ok(Fetched { secrets: Secrets { psk: Arc::new(psk.secret), xauth_password }, warnings })
+        }
+        (psk, password) => Err([psk.err(), password.err()].into_iter().flatten().collect()),
+    }
+}
+
+fn psk(config: &Config, directory: &Path, warnings: &mut Vec<String>) -> Result<Psk, SecretError> {
+    let source = config.psk_source();
+    let octets = match source {
+        PskSource::Elsewhere(place) => octets(place, source.key(), directory, warnings)?,
+        PskSource::Inline(secret) => secret.expose().to_vec(),
+    };
+    let decoded = Psk::decode(octets, config.psk_format());
+    let psk = decoded.map_err(|error| SecretError::Unusable(format!("{}: {error}", source.key())))?;
+    // What the validation has said about a key in the file is not said again.
+    if !matches!(source, PskSource::Inline(_)) {
+        warnings.extend(psk.warnings.iter().map(|warning| format!("{}: {warning}", source.key())));
+    }
+    Ok(psk)
+}
+
+fn password(config: &Config, directory: &Path, warnings: &mut Vec<String>) -> Result<Option<Secret>, SecretError> {
+    let Some(account) = config.xauth() else { return Ok(None) };
+    let key = account.password.password_key();
+    let octets = octets(&account.password, key, directory, warnings)?;
+    decode_password(octets).map(Some).map_err(|error| SecretError::Unusable(format!("{key}: {error}")))
+}
+
+fn octets(
+    source: &SecretSource,
+    key: &str,
+    directory: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<u8>, SecretError> {
+    let unavailable = |reason: String| SecretError::Unavailable(format!("{key}: {reason}"));
+    match source {
+        SecretSource::File(path) => {
             let path = directory.join(path);
-            let (octets, mode) = read(&path).map_err(SecretError::Unavailable)?;
+            let (octets, mode) = read(&path).map_err(unavailable)?;
             if is_world_readable(mode) {
                 let name = escaped(&path.display().to_string());
                 warnings.push(format!(
                     "everybody on this host can read {name}: chmod 600 {name} (in Kubernetes, `defaultMode: 0400` for the volume)"
                 ));
             }
-            octets
+            Ok(octets)
         }
-        PskSource::Environment(name) => std::env::var_os(name).map(OsStringExt::into_vec).ok_or_else(|| {
-            SecretError::Unavailable(format!("the environment variable {} is not set", escaped(name)))
-        })?,
-        PskSource::Credential(name) => {
+        SecretSource::Environment(name) => std::env::var_os(name)
+            .map(OsStringExt::into_vec)
+            .ok_or_else(|| unavailable(format!("the environment variable {} is not set", escaped(name)))),
+        SecretSource::Credential(name) => {
             let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-                let reason = "CREDENTIALS_DIRECTORY is not set: add LoadCredential= to the systemd unit";
-                SecretError::Unavailable(reason.into())
+                unavailable("CREDENTIALS_DIRECTORY is not set: add LoadCredential= to the systemd unit".into())
             })?;
-            read(&Path::new(&directory).join(name)).map_err(SecretError::Unavailable)?.0
+            Ok(read(&Path::new(&directory).join(name)).map_err(unavailable)?.0)
         }
-        PskSource::Inline(secret) => secret.expose().to_vec(),
-    };
-    let psk = Psk::decode(octets, config.psk_format()).map_err(SecretError::Unusable)?;
-    // What the validation has said about a key in the file is not said again.
-    if !matches!(config.psk_source(), PskSource::Inline(_)) {
-        warnings.extend(psk.warnings.iter().map(|warning| format!("{}: {warning}", config.psk_source().key())));
     }
-    Ok(Fetched { psk, warnings })
 }
 
 fn read(path: &Path) -> Result<(Vec<u8>, u32), String> {

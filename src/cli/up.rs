@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -12,7 +11,7 @@ use super::progress::{Form, Printer, diagnose};
 use super::secret;
 use super::{Unusable, printed};
 use crate::config::report::escaped;
-use crate::config::{Config, LogFormat, LogLevel, Psk};
+use crate::config::{Config, LogFormat, LogLevel, Secrets};
 use crate::daemon::logging;
 use crate::daemon::start::StartError;
 use crate::daemon::supervisor::{self, Outcome, RunOptions};
@@ -63,28 +62,30 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> ExitKind {
     let clock = Clock::start();
     match prepare(arguments) {
-        Ok((config, psk)) => bring_up(&config, psk, arguments, clock),
+        Ok((config, secrets)) => bring_up(&config, secrets, arguments, clock),
         Err(unusable) => unusable.into(),
     }
 }
 
-/// Reads configuration and key, and tells what is wrong or doubtful.
-fn prepare(arguments: &Arguments) -> Result<(Config, Psk), Unusable> {
+/// Reads configuration and secrets, and tells what is wrong or doubtful.
+fn prepare(arguments: &Arguments) -> Result<(Config, Secrets), Unusable> {
     let loaded = load(&arguments.config)?;
     loaded.show_report();
     let name = escaped(&loaded.name());
     let config = loaded.config.clone().ok_or(Unusable)?;
-    let fetched = secret::fetch(&config, loaded.directory()).map_err(|error| {
-        printed(writeln!(std::io::stderr(), "{name}: error: {}", error.message(&config)));
+    let fetched = secret::fetch(&config, loaded.directory()).map_err(|faults| {
+        for fault in faults {
+            printed(writeln!(std::io::stderr(), "{name}: error: {fault}"));
+        }
         Unusable
     })?;
     for warning in loaded.warnings().into_iter().chain(fetched.warnings) {
         printed(writeln!(std::io::stderr(), "{name}: warning: {warning}"));
     }
-    Ok((config, fetched.psk))
+    Ok((config, fetched.secrets))
 }
 
-fn bring_up(config: &Config, psk: Psk, arguments: &Arguments, clock: Clock) -> ExitKind {
+fn bring_up(config: &Config, secrets: Secrets, arguments: &Arguments, clock: Clock) -> ExitKind {
     let level = arguments.log_level.map_or(config.log_level(), LogLevel::from);
     logging::start(level, arguments.log_format.map_or(config.log_format(), LogFormat::from));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -100,8 +101,7 @@ fn bring_up(config: &Config, psk: Psk, arguments: &Arguments, clock: Clock) -> E
         state_directory: arguments.state_directory.clone(),
     };
     let mut printer = Printer::new(config, clock, form);
-    let psk = Arc::new(psk.secret);
-    let ended = runtime.block_on(supervisor::run(config, psk, &options, &mut |progress| printer.tell(progress)));
+    let ended = runtime.block_on(supervisor::run(config, secrets, &options, &mut |progress| printer.tell(progress)));
     let diagnosis = match ended {
         Ok(outcome) => conclude(outcome, config, &options),
         Err(error) => Some(not_started(&error)),

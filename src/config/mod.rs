@@ -14,8 +14,11 @@ mod table;
 mod tests;
 mod validate;
 
-pub use model::{AddressMode, Config, LogFormat, LogLevel};
-pub use secret_source::{MAX_SOURCE, Psk, PskError, PskFormat, PskSource, PskWarning};
+pub use model::{AddressMode, Children, Config, Ikev1Settings, LogFormat, LogLevel, Spoken, XauthAccount};
+pub use profile::Secrets;
+pub use secret_source::{
+    MAX_SOURCE, PasswordError, Psk, PskError, PskFormat, PskSource, PskWarning, SecretSource, decode_password,
+};
 pub use subnet::Subnet;
 
 use report::Report;

@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::secret_source::{PskFormat, PskSource};
+use super::secret_source::{PskFormat, PskSource, SecretSource};
 use super::subnet::Subnet;
 use crate::ike::identity::Identity;
+use crate::ike::profile::Phase1Mode;
 use crate::sa::selector::Selector;
 use crate::sa::suite::{EspOffer, IkeOffer};
 use crate::tunnel::settings::{Host, LocalIdentity};
@@ -21,9 +22,11 @@ pub struct Config {
     pub(super) psk_source: PskSource,
     pub(super) psk_format: PskFormat,
     pub(super) local_identity: LocalIdentity,
+    pub(super) shared_identity: bool,
     pub(super) address: AddressMode,
     pub(super) local_subnets: Vec<Subnet>,
     pub(super) local_port: Option<u16>,
+    pub(super) spoken: Spoken,
     pub(super) ike_offers: Vec<IkeOffer>,
     pub(super) ike_lifetime: Duration,
     pub(super) dpd: Option<Duration>,
@@ -33,12 +36,50 @@ pub struct Config {
     pub(super) esp_offers: Vec<EspOffer>,
     pub(super) esp_lifetime: Duration,
     pub(super) replay_window: u32,
+    pub(super) children: Children,
     pub(super) device: String,
     pub(super) mtu: Option<u16>,
     pub(super) routes: bool,
     pub(super) default_route: bool,
     pub(super) log_level: LogLevel,
     pub(super) log_format: LogFormat,
+}
+
+/// Which IKE is spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// RFC 2409.
+    Ikev1(Ikev1Settings),
+    /// RFC 7296.
+    Ikev2,
+}
+
+/// What only IKEv1 has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ikev1Settings {
+    /// How phase 1 is negotiated.
+    pub mode: Phase1Mode,
+    /// What XAUTH is answered with.
+    pub xauth: Option<XauthAccount>,
+}
+
+/// An account at the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XauthAccount {
+    /// The name.
+    pub user: String,
+    /// Where the password is.
+    pub password: SecretSource,
+}
+
+/// What child SAs are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Children {
+    /// For the configured subnets: one for all of them with IKEv2, one a pair of subnets with IKEv1.
+    #[default]
+    Subnets,
+    /// One for everything; only the configured subnets are routed into it.
+    Any,
 }
 
 /// Where the inner addresses come from.
@@ -135,6 +176,11 @@ impl Config {
         &self.local_identity
     }
 
+    /// Whether other replicas say that they are the same.
+    pub const fn shared_identity(&self) -> bool {
+        self.shared_identity
+    }
+
     /// Where inner addresses come from.
     pub const fn address_mode(&self) -> &AddressMode {
         &self.address
@@ -148,6 +194,19 @@ impl Config {
     /// The local UDP port, if it is fixed.
     pub const fn local_port(&self) -> Option<u16> {
         self.local_port
+    }
+
+    /// Which IKE is spoken.
+    pub const fn spoken(&self) -> &Spoken {
+        &self.spoken
+    }
+
+    /// What XAUTH is answered with, if that is configured.
+    pub const fn xauth(&self) -> Option<&XauthAccount> {
+        match &self.spoken {
+            Spoken::Ikev1(settings) => settings.xauth.as_ref(),
+            Spoken::Ikev2 => None,
+        }
     }
 
     /// What is offered for the IKE SA. Never empty.
@@ -195,6 +254,11 @@ impl Config {
         self.replay_window
     }
 
+    /// What child SAs are asked for.
+    pub const fn children(&self) -> Children {
+        self.children
+    }
+
     /// Name of the TUN device: 1 to 15 octets.
     pub fn device(&self) -> &str {
         &self.device
@@ -232,6 +296,7 @@ impl Config {
                 let asked = [ipv4.then(Selector::any_v4), ipv6.then(Selector::any_v6)];
                 asked.into_iter().flatten().collect()
             }
+            AddressMode::None | AddressMode::Fixed(_) if self.children == Children::Any => self.everything(),
             AddressMode::Fixed(addresses) if self.local_subnets.is_empty() => {
                 addresses.iter().copied().map(Selector::host).collect()
             }
@@ -241,7 +306,22 @@ impl Config {
 
     /// The gateway's side of the child SA (TSr).
     pub fn remote_selectors(&self) -> Vec<Selector> {
+        match self.children {
+            Children::Subnets => self.routed_selectors(),
+            Children::Any => self.everything(),
+        }
+    }
+
+    /// What may be routed into the tunnel: the configured subnets.
+    pub fn routed_selectors(&self) -> Vec<Selector> {
         self.subnets.iter().map(Subnet::selector).collect()
+    }
+
+    /// All of each family that a subnet is of.
+    fn everything(&self) -> Vec<Selector> {
+        let has = |ipv4: bool| self.subnets.iter().any(|subnet| subnet.address().is_ipv4() == ipv4);
+        let families = [has(true).then(Selector::any_v4), has(false).then(Selector::any_v6)];
+        families.into_iter().flatten().collect()
     }
 }
 

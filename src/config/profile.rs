@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::{AddressMode, Config};
+use super::model::{AddressMode, Config, Spoken};
 use crate::crypto::secret::Secret;
 use crate::ike::identity::Identity;
-use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, RetransmissionPolicy};
+use crate::ike::profile::{AddressRequest, ChildProfile, Ikev1, Profile, Protocol, RetransmissionPolicy, Xauth};
 use crate::sa::lifetime::Lifetime;
 use crate::tunnel::diagnosis::Context;
 use crate::tunnel::reconnect::ReconnectPolicy;
@@ -17,15 +17,30 @@ use crate::tunnel::settings::{Host, IKE_PORT, LocalIdentity, TunnelSettings};
 const ENCAPSULATION_PORT: u16 = 4500;
 const NONCE_LEN: u16 = 32;
 
+/// What a configuration names and does not hold.
+#[derive(Debug)]
+pub struct Secrets {
+    /// The pre-shared key.
+    pub psk: Arc<Secret>,
+    /// The password of [`Config::xauth`].
+    pub xauth_password: Option<Secret>,
+}
+
+impl From<Arc<Secret>> for Secrets {
+    fn from(psk: Arc<Secret>) -> Self {
+        Self { psk, xauth_password: None }
+    }
+}
+
 impl Config {
-    /// The tunnel that this configuration describes, with its pre-shared key.
-    pub fn tunnel_settings(&self, psk: Arc<Secret>) -> TunnelSettings {
+    /// The tunnel that this configuration describes, with its secrets. Without its password an account is left out.
+    pub fn tunnel_settings(&self, secrets: impl Into<Secrets>) -> TunnelSettings {
         TunnelSettings {
             gateways: self.gateways.clone(),
             first_port: self.first_port,
             local_identity: self.local_identity.clone(),
             remote_identity: self.remote_identity.clone(),
-            profile: self.profile(psk),
+            profile: self.profile(secrets.into()),
             reconnect: ReconnectPolicy::default(),
         }
     }
@@ -47,17 +62,17 @@ impl Config {
     }
 
     /// The profile; for identities that depend on addresses it holds placeholders, which the tunnel replaces.
-    fn profile(&self, psk: Arc<Secret>) -> Profile {
+    fn profile(&self, secrets: Secrets) -> Profile {
         let local_identity = match &self.local_identity {
             LocalIdentity::Fixed(identity) => identity.clone(),
             LocalIdentity::SourceAddress => Identity::Ipv4(Ipv4Addr::UNSPECIFIED),
         };
         Profile {
-            protocol: Protocol::Ikev2,
+            protocol: self.protocol(secrets.xauth_password),
             local_identity,
             remote_identities: vec![self.remote_identity.clone().unwrap_or(Identity::Ipv4(Ipv4Addr::UNSPECIFIED))],
             send_remote_identity: self.remote_identity.is_some(),
-            psk,
+            psk: secrets.psk,
             ike_offers: self.ike_offers.clone(),
             ike_lifetime: time(self.ike_lifetime),
             request: self.address_request(),
@@ -75,6 +90,17 @@ impl Config {
             fragmentation: self.fragmentation,
             initial_contact: self.initial_contact,
             nonce_len: NONCE_LEN,
+        }
+    }
+
+    fn protocol(&self, password: Option<Secret>) -> Protocol {
+        match &self.spoken {
+            Spoken::Ikev1(settings) => {
+                let account = settings.xauth.as_ref().zip(password);
+                let xauth = account.map(|(account, password)| Xauth { user: account.user.clone(), password });
+                Protocol::Ikev1(Arc::new(Ikev1 { mode: settings.mode, xauth }))
+            }
+            Spoken::Ikev2 => Protocol::Ikev2,
         }
     }
 

@@ -40,6 +40,7 @@ pub(super) struct Gateway {
 #[derive(Debug, Default)]
 pub(super) struct Local {
     pub(super) id: Option<At<String>>,
+    pub(super) shared_identity: Option<At<bool>>,
     pub(super) address: Option<At<Vec<At<String>>>>,
     pub(super) subnets: Option<At<Vec<At<String>>>>,
     pub(super) port: Option<At<Scalar>>,
@@ -58,6 +59,8 @@ pub(super) struct Ike {
     pub(super) initial_contact: Option<At<bool>>,
     pub(super) xauth_user: Option<At<String>>,
     pub(super) xauth_password_file: Option<At<String>>,
+    pub(super) xauth_password_env: Option<At<String>>,
+    pub(super) xauth_password_credential: Option<At<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -83,12 +86,15 @@ pub(super) struct Log {
     pub(super) format: Option<At<String>>,
 }
 
+const FILE: &str = "the name of a file in quotes";
+const VARIABLE: &str = "the name of an environment variable in quotes";
+const CREDENTIAL: &str = "the name of a systemd credential in quotes";
 const DURATION: &str = "a duration in quotes, such as \"8h\", \"90s\" or \"1h30m\"";
 
 /// Sections and their keys.
 const KEYS: &[(&str, &[&str])] = &[
     ("gateway", &["address", "port", "id", "subnets", "psk_file", "psk_env", "psk_credential", "psk", "psk_format"]),
-    ("local", &["id", "address", "subnets", "port"]),
+    ("local", &["id", "shared_identity", "address", "subnets", "port"]),
     (
         "ike",
         &[
@@ -103,6 +109,8 @@ const KEYS: &[(&str, &[&str])] = &[
             "initial_contact",
             "xauth_user",
             "xauth_password_file",
+            "xauth_password_env",
+            "xauth_password_credential",
         ],
     ),
     ("esp", &["proposals", "lifetime", "replay_window", "esn", "children"]),
@@ -175,9 +183,9 @@ fn gateway(section: &mut Section<'_, '_>) -> Gateway {
         port: section.scalar("port", "a number"),
         id: section.text("id", "an identity in quotes"),
         subnets: section.texts("subnets", "a list of subnets in quotes, such as [\"10.250.0.0/24\"]"),
-        psk_file: section.text("psk_file", "the name of a file in quotes"),
-        psk_env: section.text("psk_env", "the name of an environment variable in quotes"),
-        psk_credential: section.text("psk_credential", "the name of a systemd credential in quotes"),
+        psk_file: section.text("psk_file", FILE),
+        psk_env: section.text("psk_env", VARIABLE),
+        psk_credential: section.text("psk_credential", CREDENTIAL),
         psk: psk.map(|psk| psk.map(|text| Secret::new(text.into_bytes()))),
         psk_format: section.text("psk_format", "\"text\", \"hex\" or \"base64\""),
     }
@@ -186,6 +194,7 @@ fn gateway(section: &mut Section<'_, '_>) -> Gateway {
 fn local(section: &mut Section<'_, '_>) -> Local {
     Local {
         id: section.text("id", "an identity in quotes"),
+        shared_identity: section.flag("shared_identity"),
         address: section.texts("address", "\"virtual\", \"none\" or an address in quotes"),
         subnets: section.texts("subnets", "a list of subnets in quotes"),
         port: section.scalar("port", "a number"),
@@ -204,7 +213,9 @@ fn ike(section: &mut Section<'_, '_>) -> Ike {
         mobike: section.flag("mobike"),
         initial_contact: section.flag("initial_contact"),
         xauth_user: section.text("xauth_user", "a name in quotes"),
-        xauth_password_file: section.text("xauth_password_file", "the name of a file in quotes"),
+        xauth_password_file: section.text("xauth_password_file", FILE),
+        xauth_password_env: section.text("xauth_password_env", VARIABLE),
+        xauth_password_credential: section.text("xauth_password_credential", CREDENTIAL),
     }
 }
 

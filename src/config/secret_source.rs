@@ -1,4 +1,5 @@
-//! Where the pre-shared key comes from, and how its octets are read. The key itself is fetched by whoever may touch the machine.
+//! Where the pre-shared key and the XAUTH password come from, and how their octets are read. They are fetched by whoever may touch
+//! the machine.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,15 +8,33 @@ use zeroize::Zeroizing;
 
 use crate::crypto::secret::Secret;
 
-/// Where the pre-shared key comes from.
-#[derive(Clone, Debug)]
-pub enum PskSource {
+/// A place outside the configuration file that holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
     /// A file; a relative path starts at the configuration file's directory.
     File(PathBuf),
     /// An environment variable.
     Environment(String),
     /// A file of this name in systemd's `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+}
+
+impl SecretSource {
+    /// The configuration key that names it as the place of the XAUTH password, for messages.
+    pub const fn password_key(&self) -> &'static str {
+        match self {
+            Self::File(_) => "[ike] xauth_password_file",
+            Self::Environment(_) => "[ike] xauth_password_env",
+            Self::Credential(_) => "[ike] xauth_password_credential",
+        }
+    }
+}
+
+/// Where the pre-shared key comes from.
+#[derive(Clone, Debug)]
+pub enum PskSource {
+    /// Another place than the configuration file.
+    Elsewhere(SecretSource),
     /// The configuration file itself.
     Inline(Arc<Secret>),
 }
@@ -24,9 +43,9 @@ impl PskSource {
     /// The configuration key, for messages.
     pub const fn key(&self) -> &'static str {
         match self {
-            Self::File(_) => "[gateway] psk_file",
-            Self::Environment(_) => "[gateway] psk_env",
-            Self::Credential(_) => "[gateway] psk_credential",
+            Self::Elsewhere(SecretSource::File(_)) => "[gateway] psk_file",
+            Self::Elsewhere(SecretSource::Environment(_)) => "[gateway] psk_env",
+            Self::Elsewhere(SecretSource::Credential(_)) => "[gateway] psk_credential",
             Self::Inline(_) => "[gateway] psk",
         }
     }
@@ -111,6 +130,37 @@ impl Psk {
             warnings.push(PskWarning::Prefixed);
         }
         Ok(Self { secret: Secret::copy_of(&key), warnings })
+    }
+}
+
+/// Why there is no XAUTH password in a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordError {
+    /// Nothing is left of it.
+    Empty,
+    /// More than 4096 octets: this is another file.
+    TooLong,
+}
+
+/// Reads the octets of a password's source: as they are, without one line end at the end.
+///
+/// # Errors
+/// [`PasswordError`] when they cannot be a password.
+pub fn decode_password(octets: Vec<u8>) -> Result<Secret, PasswordError> {
+    let octets = Zeroizing::new(octets);
+    match without_line_end(&octets) {
+        [] => Err(PasswordError::Empty),
+        password if password.len() > LONGEST => Err(PasswordError::TooLong),
+        password => Ok(Secret::copy_of(password)),
+    }
+}
+
+impl std::fmt::Display for PasswordError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the password is empty",
+            Self::TooLong => "the password is longer than 4096 octets: is this the right file?",
+        })
     }
 }
 
@@ -297,6 +347,14 @@ mod tests {
     fn a_whole_file_of_something_else_is_refused() {
         assert_eq!(key(&[b'a'; 4097], PskFormat::Text), Err(PskError::TooLong));
         assert!(key(&[b'a'; 4096], PskFormat::Text).is_ok());
+    }
+
+    #[test]
+    fn a_password_loses_exactly_one_line_end() {
+        let password = |text: &[u8]| decode_password(text.to_vec()).map(|password| password.expose().to_vec());
+        assert_eq!(password(b"open sesame \n\n"), Ok(b"open sesame \n".to_vec()));
+        assert_eq!(password(b"\r\n"), Err(PasswordError::Empty));
+        assert_eq!(password(&[b'a'; 4097]), Err(PasswordError::TooLong));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Whole files in, reports and configurations out.
 
+mod ikev1;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,12 @@ fn errors(text: &str) -> Vec<String> {
     let said =
         |finding: &report::Finding| format!("{} | {}", finding.message, finding.help.clone().unwrap_or_default());
     report.findings().iter().filter(|finding| finding.severity == Severity::Error).map(said).collect()
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    let (_, report) = read(text, &environment);
+    let warnings = report.findings().iter().filter(|finding| finding.severity == Severity::Warning);
+    warnings.map(|finding| finding.message.clone()).collect()
 }
 
 fn only_error(text: &str) -> String {
@@ -137,12 +145,7 @@ fn a_wrong_type_is_told_with_the_right_one() {
 #[test]
 fn what_is_not_built_is_refused_and_not_forgotten() {
     for text in [
-        "[ike]\nversion = 1\n",
-        "[ike]\nmode = \"main\"\n",
-        "[ike]\nxauth_user = \"me\"\n",
-        "[ike]\nxauth_password_file = \"password\"\n",
         "[ike]\nmobike = true\n",
-        "[esp]\nchildren = \"any\"\n",
         "[dns]\n",
         "[killswitch]\nenabled = true\n",
         "[control]\nsocket = \"/run/vpnd\"\n",
@@ -323,6 +326,12 @@ fn identities_may_hold_variables_and_then_initial_contact_is_sent() {
     assert!(!config(&with("[local]\nid = \"web.example.org\"\n")).initial_contact());
     assert!(config(&with("[local]\nid = \"web.example.org\"\n[ike]\ninitial_contact = true\n")).initial_contact());
     assert!(!config(&with("[local]\nid = \"${HOSTNAME}\"\n[ike]\ninitial_contact = false\n")).initial_contact());
+    let shared = "[local]\nid = \"web.example.org\"\nshared_identity = true\n";
+    assert!(config(&with(shared)).shared_identity() && !config(&with(shared)).initial_contact());
+    assert!(only_error(&with(&format!("{shared}[ike]\ninitial_contact = true\n"))).contains("other replicas"));
+    let doubtful = with("[local]\nid = \"${HOSTNAME}\"\nshared_identity = true\n");
+    assert_eq!(warnings(&doubtful).len(), 1);
+    assert!(!config(&doubtful).initial_contact());
     let shown = rendered(&with("[local]\nid = \"a.${NAME}\"\n"));
     assert!(shown.contains("office.toml:6:9: error: the environment variable `NAME` is not set"), "{shown}");
 }

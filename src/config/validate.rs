@@ -1,31 +1,33 @@
 //! Judges what the file says: every mistake is reported, and only without one there is a `Config`.
 
 mod host;
+mod ikev1;
 mod negotiation;
 mod peer;
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use super::model::Config;
 use super::raw::Raw;
 use super::report::{Report, did_you_mean};
+use super::secret_source::SecretSource;
 use super::table::{At, Scalar};
 use crate::sa::nearest::nearest;
 
 /// A valid configuration, if nothing that it needs is missing. With errors in the report it must not be used.
 pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, report: &mut Report) -> Option<Config> {
-    let ike = negotiation::ike(&raw.ike, raw.allow_weak.as_ref(), report);
-    let esp = negotiation::esp(&raw.esp, raw.allow_weak.as_ref(), report);
+    let spoken = negotiation::spoken(&raw.ike, report);
+    let ike = negotiation::ike(&raw.ike, &spoken, raw.allow_weak.as_ref(), report);
+    let esp = negotiation::esp(&raw.esp, &spoken, raw.allow_weak.as_ref(), report);
     let identities = peer::identities(&raw, variable, report);
-    let initial_contact = raw.ike.initial_contact.as_ref().map_or(identities.own_is_unique, |given| given.value);
     let gateway = peer::gateway(raw.gateway, report);
     let subnets = gateway.subnets.as_deref().unwrap_or_default();
     let local = peer::local(&raw.local, subnets, report);
     let tun = host::tun(&raw.tun, gateway.subnets_at.as_ref(), subnets, report);
     let log = host::log(&raw.log, report);
-    if let Some(count) = gateway.subnets.as_ref().map(Vec::len) {
-        negotiation::children(&raw.esp, count, report);
-    }
+    let pairs = negotiation::pairs(local.address.as_ref(), &local.subnets, subnets);
+    let children = negotiation::children(&raw.esp, &spoken, pairs, gateway.subnets_at.as_ref(), report);
     Some(Config {
         gateways: gateway.addresses?,
         first_port: gateway.port,
@@ -34,18 +36,21 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
         psk_format: gateway.psk_format,
         subnets: gateway.subnets?,
         local_identity: identities.local,
+        shared_identity: identities.shared,
         address: local.address?,
         local_subnets: local.subnets,
         local_port: local.port,
+        spoken,
         ike_offers: ike.offers,
         ike_lifetime: ike.lifetime,
         dpd: ike.dpd,
         keepalive: ike.keepalive,
         fragmentation: ike.fragmentation,
-        initial_contact,
+        initial_contact: identities.initial_contact,
         esp_offers: esp.offers,
         esp_lifetime: esp.lifetime,
         replay_window: esp.replay_window,
+        children,
         device: tun.device,
         mtu: tun.mtu,
         routes: tun.routes,
@@ -85,4 +90,34 @@ fn choice<T: Copy>(given: &At<String>, key: &str, words: &[(&str, T)], report: &
         .unwrap_or_else(|| format!("it is one of: {}", known.collect::<Vec<_>>().join(", ")));
     report.error(given.span.clone(), format!("`{key}` cannot be `{}`", given.value), Some(help));
     None
+}
+
+/// The place that one of three keys names: a file, an environment variable, a systemd credential. The first that is given counts.
+fn secret_source(
+    given: [&Option<At<String>>; 3],
+    keys: [&'static str; 3],
+    report: &mut Report,
+) -> Option<SecretSource> {
+    let [file, variable, credential] = given;
+    let [file_key, variable_key, credential_key] = keys;
+    if let Some(given) = file {
+        named(given, file_key, "a file", |name| !name.contains('\0'), report)?;
+        return Some(SecretSource::File(PathBuf::from(&given.value)));
+    }
+    if let Some(given) = variable {
+        named(given, variable_key, "an environment variable", |name| !name.contains(['=', '\0', '$', '{']), report)?;
+        return Some(SecretSource::Environment(given.value.clone()));
+    }
+    let given = credential.as_ref()?;
+    let plain = |name: &str| !name.contains(['/', '\0']) && name != "." && name != "..";
+    named(given, credential_key, "a credential", plain, report)?;
+    Some(SecretSource::Credential(given.value.clone()))
+}
+
+fn named(given: &At<String>, key: &str, what: &str, good: impl Fn(&str) -> bool, report: &mut Report) -> Option<()> {
+    if given.value.is_empty() || !good(&given.value) {
+        report.error(given.span.clone(), format!("`{key}` is the name of {what}"), None);
+        return None;
+    }
+    Some(())
 }

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
 use crate::config::model::AddressMode;
+use crate::config::{Children, Config, Secrets};
 use crate::crypto::random::Random;
-use crate::crypto::secret::Secret;
 use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents};
 use crate::daemon::privilege::{protect_memory, require_net_admin};
 use crate::daemon::start::{StartError, open_sockets};
@@ -62,7 +61,7 @@ pub enum Outcome {
 /// [`StartError`] when it could not even begin.
 pub async fn run(
     config: &Config,
-    psk: Arc<Secret>,
+    secrets: Secrets,
     options: &RunOptions,
     tell: &mut dyn FnMut(&Progress),
 ) -> Result<Outcome, StartError> {
@@ -77,7 +76,7 @@ pub async fn run(
         tell(&Progress::Notice(format!("{repaired} changes of the host that an earlier run left were taken back")));
     }
     let (data, events) = DataPlane::start(device, sockets, clock, &mut OsRandom).map_err(StartError::Threads)?;
-    let settings = Arc::new(config.tunnel_settings(psk));
+    let settings = Arc::new(config.tunnel_settings(secrets));
     let tunnel = Tunnel::new(settings, Box::new(OsRandom), fork, clock.now());
     let give_up = options.wait.map(|wait| clock.now().after(wait));
     let driver = Driver {
@@ -216,17 +215,21 @@ impl Driver<'_> {
             AddressMode::Virtual { .. } | AddressMode::None => child.configuration.addresses.clone(),
         };
         let link = self.data.sockets().towards(gateway).and_then(|socket| socket.path_mtu(gateway).ok());
-        let mtu = self.config.mtu().unwrap_or_else(|| {
-            tunnel_mtu(link.unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU), gateway, child.suite.protection)
-        });
+        let link = link.unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU);
+        let mtus = children.iter().map(|child| tunnel_mtu(link, gateway, child.suite.protection));
+        let mtu = self.config.mtu().or_else(|| mtus.min()).ok_or("there is no child SA")?;
         let facts = TunnelFacts {
             device: &self.device,
             mtu,
             addresses: &addresses,
             remote: &remote,
-            configured: &self.config.remote_selectors(),
+            configured: &self.config.routed_selectors(),
             gateway,
-            routes: if self.config.routes() { Routes::Negotiated } else { Routes::None },
+            routes: match (self.config.routes(), self.config.children()) {
+                (false, _) => Routes::None,
+                (true, Children::Subnets) => Routes::Negotiated,
+                (true, Children::Any) => Routes::Configured,
+            },
             default_route: if self.config.default_route() { DefaultRoute::Allowed } else { DefaultRoute::Refused },
         };
         let plan = HostPlan::of(&facts);

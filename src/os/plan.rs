@@ -24,6 +24,8 @@ pub enum Routes {
     /// One route for each negotiated subnet.
     #[default]
     Negotiated,
+    /// The configured subnets as far as they were negotiated: the child SA itself carries everything.
+    Configured,
 }
 
 /// Whether the tunnel may become the way to everywhere.
@@ -199,10 +201,13 @@ impl HostPlan {
 
 /// The subnets that get a route, in order and without repetition, and those that do not.
 fn destinations(facts: &TunnelFacts<'_>) -> (Vec<Prefix>, Vec<Refusal>) {
+    let in_words: Vec<Prefix> = facts.configured.iter().flat_map(prefixes).collect();
     let mut wanted: Vec<Prefix> = facts.remote.iter().flat_map(prefixes).collect();
+    if facts.routes == Routes::Configured {
+        wanted = wanted.iter().flat_map(|one| in_words.iter().filter_map(|other| narrower(*one, *other))).collect();
+    }
     wanted.sort_unstable();
     wanted.dedup();
-    let in_words: Vec<Prefix> = facts.configured.iter().flat_map(prefixes).collect();
 
     let mut routed = Vec::new();
     let mut refused = Vec::new();
@@ -281,6 +286,11 @@ fn leaves_nothing_out(family: &[Prefix]) -> bool {
     false
 }
 
+/// What two prefixes have in common.
+fn narrower(one: Prefix, other: Prefix) -> Option<Prefix> {
+    if one.covers(other) { Some(other) } else { other.covers(one).then_some(one) }
+}
+
 fn prefixes(selector: &Selector) -> Vec<Prefix> {
     selector.to_prefixes().into_iter().filter_map(|(address, length)| Prefix::new(address, length)).collect()
 }
@@ -320,6 +330,32 @@ mod tests {
                 routes: Routes::Negotiated,
                 default_route: self.default_route,
             })
+        }
+    }
+
+    #[test]
+    fn a_child_for_everything_gets_routes_for_the_configured_subnets_only() {
+        for (negotiated, routed) in [
+            (&["0.0.0.0/0"][..], &["10.1.0.0/16", "10.2.0.0/16"][..]),
+            (&["10.1.7.0/24", "10.0.0.0/9"], &["10.1.0.0/16", "10.1.7.0/24", "10.2.0.0/16"]),
+            (&["192.168.0.0/16"], &[]),
+        ] {
+            let plan = HostPlan::of(&TunnelFacts {
+                device: "vpnd0",
+                mtu: 1422,
+                addresses: &[],
+                remote: &subnets(negotiated),
+                configured: &subnets(&["10.1.0.0/16", "10.2.0.0/16"]),
+                gateway: ip("198.51.100.1"),
+                routes: Routes::Configured,
+                default_route: DefaultRoute::Refused,
+            });
+            let routes = plan.steps.iter().filter_map(|step| match step {
+                Step::Route { destination, .. } => Some(destination.to_string()),
+                _ => None,
+            });
+            assert!(routes.eq(routed.iter().copied()), "{plan:?}");
+            assert!(plan.refused.is_empty());
         }
     }
 

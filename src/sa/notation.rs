@@ -1,5 +1,5 @@
 //! Proposals as people write them, in strongSwan's notation: `aes256-sha256-modp2048`, `aes256gcm16-prfsha384-ecp384`.
-//! It knows words and their order; it does not know numbers on the wire, nor which proposals an IKE version can carry.
+//! It knows words, their order, and which of them IKEv1 lacks; it does not know numbers on the wire.
 
 mod display;
 mod words;
@@ -7,7 +7,7 @@ mod words;
 use std::fmt;
 use std::ops::Range;
 
-use crate::sa::suite::{EsnOffer, EspOffer, Group, IkeOffer, Integrity, ProtectionOffer};
+use crate::sa::suite::{Aead, EsnOffer, EspOffer, Group, IkeOffer, Integrity, ProtectionOffer};
 use words::{Word, prf_of, read_word, weakness};
 
 /// A proposal that was read.
@@ -178,6 +178,65 @@ pub fn parse_esp(text: &str, esn: EsnOffer) -> Result<Parsed<EspOffer>, Vec<Nota
     let pfs = words.groups();
     let protection = words.protection();
     words.finish(protection.map(|protection| EspOffer { protection, pfs, esn }))
+}
+
+/// Reads an ESP proposal for IKEv2.
+///
+/// # Errors
+/// Every mistake, in the order of the text.
+pub fn parse_child(text: &str, esn: EsnOffer) -> Result<Parsed<EspOffer>, Vec<NotationError>> {
+    refuse(text, parse_esp(text, esn), |word| match word {
+        Word::Integrity(Integrity::HmacSha256_96) => {
+            Some("IKEv2 has no number for it; use sha256, or IKEv1 if the router knows nothing else")
+        }
+        _ => None,
+    })
+}
+
+/// Reads a proposal for phase 1 of IKEv1: an IKE proposal whose hash, named by the integrity word, is that of the PRF, too.
+///
+/// # Errors
+/// Every mistake, in the order of the text.
+pub fn parse_phase_1(text: &str) -> Result<Parsed<IkeOffer>, Vec<NotationError>> {
+    refuse(text, parse_ike(text), |word| match word {
+        Word::Aead(_) => Some("phase 1 of IKEv1 has no combined-mode ciphers; use aes256 with sha256"),
+        Word::Prf(_) => Some("the PRF of IKEv1 is that of the hash; remove it"),
+        Word::Group(Group::Curve25519) => Some("IKEv1 has no number for this group; use ecp256 or modp2048"),
+        _ => None,
+    })
+}
+
+/// Reads a proposal for quick mode of IKEv1.
+///
+/// # Errors
+/// Every mistake, in the order of the text.
+pub fn parse_phase_2(text: &str, esn: EsnOffer) -> Result<Parsed<EspOffer>, Vec<NotationError>> {
+    refuse(text, parse_esp(text, esn), |word| match word {
+        Word::Aead(Aead::ChaCha20Poly1305) => Some("IKEv1 has no number for this cipher; use aes256gcm16"),
+        Word::Group(Group::Curve25519) => Some("IKEv1 has no number for this group; use ecp256 or modp2048"),
+        _ => None,
+    })
+}
+
+/// Adds the words that have no place to the mistakes of a proposal; what is missing because of them is not said.
+fn refuse<T>(
+    text: &str,
+    parsed: Result<Parsed<T>, Vec<NotationError>>,
+    why_not: impl Fn(Word) -> Option<&'static str>,
+) -> Result<Parsed<T>, Vec<NotationError>> {
+    let misplaced = Words::read(text).all.into_iter().filter_map(|(span, word, meaning)| {
+        let why = why_not(meaning)?;
+        Some(NotationError { span, problem: Problem::Misplaced { word, why } })
+    });
+    let misplaced: Vec<NotationError> = misplaced.collect();
+    if misplaced.is_empty() {
+        return parsed;
+    }
+    let others = parsed.err().unwrap_or_default();
+    let others = others.into_iter().filter(|error| !matches!(error.problem, Problem::Missing { .. }));
+    let mut errors: Vec<NotationError> = misplaced.into_iter().chain(others).collect();
+    errors.sort_by_key(|error| error.span.start);
+    Err(errors)
 }
 
 /// The name of a Diffie-Hellman group by its IANA number, also of groups that vpnd does not have.

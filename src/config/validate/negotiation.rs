@@ -3,12 +3,14 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::number;
+use super::{ikev1, number};
 use crate::config::duration::{self, DurationError};
+use crate::config::model::{AddressMode, Children, Spoken};
 use crate::config::raw;
 use crate::config::report::{Report, did_you_mean};
+use crate::config::subnet::Subnet;
 use crate::config::table::{At, Scalar};
-use crate::sa::notation::{NotationError, Parsed, parse_esp, parse_ike};
+use crate::sa::notation::{NotationError, Parsed, parse_child, parse_ike, parse_phase_1, parse_phase_2};
 use crate::sa::suite::{EsnOffer, EspOffer, IkeOffer};
 
 pub(super) struct Ike {
@@ -53,11 +55,44 @@ const LARGEST_REPLAY_WINDOW: u32 = 8192;
 /// RFC 7296 §3.3.1 numbers proposals with one octet.
 const MOST_PROPOSALS: usize = 32;
 
-pub(super) fn ike(raw: &raw::Ike, allow_weak: Option<&At<bool>>, report: &mut Report) -> Ike {
-    not_built(raw, report);
+/// `[ike] version`, and what only one of the two has.
+pub(super) fn spoken(raw: &raw::Ike, report: &mut Report) -> Spoken {
+    let spoken = match &raw.version {
+        Some(At { value: Scalar::Number(1), .. }) => Spoken::Ikev1(ikev1::settings(raw, report)),
+        Some(At { value: Scalar::Number(2), .. }) | None => {
+            ikev1::refuse(raw, report);
+            Spoken::Ikev2
+        }
+        Some(given) => {
+            report.error(given.span.clone(), "`version` is 1 or 2", Some("leave it out for 2".into()));
+            Spoken::Ikev2
+        }
+    };
+    if let Some(mobike) = raw.mobike.as_ref().filter(|mobike| mobike.value) {
+        let message = match spoken {
+            Spoken::Ikev1(_) => "IKEv1 has no MOBIKE",
+            Spoken::Ikev2 => "MOBIKE is not built yet",
+        };
+        let help = "write false, or leave it out: after a change of address vpnd connects anew";
+        report.error(mobike.span.clone(), message, Some(help.into()));
+    }
+    spoken
+}
+
+pub(super) fn ike(raw: &raw::Ike, spoken: &Spoken, allow_weak: Option<&At<bool>>, report: &mut Report) -> Ike {
     let lifetimes = Duration::from_secs(10)..Duration::from_secs(30 * DAY);
+    let given = raw.proposals.as_ref();
+    let offers = match spoken {
+        Spoken::Ikev2 => proposals(given, IKE_PROPOSALS, allow_weak, parse_ike, report),
+        Spoken::Ikev1(settings) => {
+            let default = ikev1::ike_proposals(settings.mode);
+            let offers = proposals(given, default, allow_weak, parse_phase_1, report);
+            ikev1::check_ike_offers(&offers, settings.mode, given, report);
+            offers
+        }
+    };
     Ike {
-        offers: proposals(raw.proposals.as_ref(), IKE_PROPOSALS, allow_weak, parse_ike, report),
+        offers,
         lifetime: span_of_time(raw.lifetime.as_ref(), "lifetime", &lifetimes, report).unwrap_or(IKE_LIFETIME),
         dpd: dpd(raw.dpd.as_ref(), report),
         keepalive: span_of_time(
@@ -71,7 +106,7 @@ pub(super) fn ike(raw: &raw::Ike, allow_weak: Option<&At<bool>>, report: &mut Re
     }
 }
 
-pub(super) fn esp(raw: &raw::Esp, allow_weak: Option<&At<bool>>, report: &mut Report) -> Esp {
+pub(super) fn esp(raw: &raw::Esp, spoken: &Spoken, allow_weak: Option<&At<bool>>, report: &mut Report) -> Esp {
     let lifetimes = Duration::from_secs(10)..Duration::from_secs(30 * DAY);
     let esn = esn(raw.esn.as_ref(), report);
     let replay_window = raw.replay_window.as_ref().and_then(|given| {
@@ -82,46 +117,76 @@ pub(super) fn esp(raw: &raw::Esp, allow_weak: Option<&At<bool>>, report: &mut Re
         }
         Some(window)
     });
+    let given = raw.proposals.as_ref();
+    let offers = match spoken {
+        Spoken::Ikev2 => proposals(given, ESP_PROPOSALS, allow_weak, |text| parse_child(text, esn), report),
+        Spoken::Ikev1(_) => {
+            let parse = |text: &str| parse_phase_2(text, esn);
+            let offers = proposals(given, ikev1::ESP_PROPOSALS, allow_weak, parse, report);
+            ikev1::check_esp_offers(&offers, given, report);
+            offers
+        }
+    };
     Esp {
-        offers: proposals(raw.proposals.as_ref(), ESP_PROPOSALS, allow_weak, |text| parse_esp(text, esn), report),
+        offers,
         lifetime: span_of_time(raw.lifetime.as_ref(), "lifetime", &lifetimes, report).unwrap_or(ESP_LIFETIME),
         replay_window: replay_window.unwrap_or(REPLAY_WINDOW),
     }
 }
 
-/// `[esp] children`: all subnets share one child SA, which is all that is built.
-pub(super) fn children(raw: &raw::Esp, subnets: usize, report: &mut Report) {
-    let Some(given) = &raw.children else { return };
-    let words = [("auto", true), ("one", true), ("per-subnet", subnets <= 1), ("any", false)];
-    if super::choice(given, "children", &words, report) == Some(false) {
-        let message = format!("`children = \"{}\"` is not built yet: all subnets share one child SA", given.value);
-        report.error(given.span.clone(), message, Some("write \"one\", or leave it out".into()));
-    }
+/// How many pairs of a subnet here and one there there are.
+pub(super) fn pairs(address: Option<&AddressMode>, local: &[Subnet], remote: &[Subnet]) -> usize {
+    let remote_of = |ipv4: bool| remote.iter().filter(|subnet| subnet.address().is_ipv4() == ipv4).count();
+    let local_of = |ipv4: bool| match address {
+        Some(AddressMode::Fixed(_) | AddressMode::None) if !local.is_empty() => {
+            local.iter().filter(|subnet| subnet.address().is_ipv4() == ipv4).count()
+        }
+        Some(AddressMode::Fixed(addresses)) => addresses.iter().filter(|address| address.is_ipv4() == ipv4).count(),
+        Some(AddressMode::Virtual { .. } | AddressMode::None) | None => 1,
+    };
+    let family = |ipv4: bool| remote_of(ipv4).saturating_mul(local_of(ipv4));
+    family(true).saturating_add(family(false))
 }
 
-fn not_built(raw: &raw::Ike, report: &mut Report) {
-    match &raw.version {
-        Some(At { value: Scalar::Number(2), .. }) | None => {}
-        Some(At { value: Scalar::Number(1), span, .. }) => {
-            let help = "write 2, and set the gateway to IKEv2 (strongSwan: keyexchange=ikev2)";
-            report.error(span.clone(), "IKEv1 is not built yet", Some(help.into()));
-        }
-        Some(given) => {
-            report.error(given.span.clone(), "`version` is 1 or 2", Some("leave it out for 2".into()));
-        }
+/// `[esp] children`.
+pub(super) fn children(
+    raw: &raw::Esp,
+    spoken: &Spoken,
+    pairs: usize,
+    subnets_at: Option<&At<Vec<At<String>>>>,
+    report: &mut Report,
+) -> Children {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Word {
+        Auto,
+        One,
+        PerSubnet,
+        Any,
     }
-    for (given, key) in
-        [(&raw.mode, "mode"), (&raw.xauth_user, "xauth_user"), (&raw.xauth_password_file, "xauth_password_file")]
-    {
-        if let Some(given) = given {
-            let message = format!("`{key}` is for IKEv1, which is not built yet");
-            report.error(given.key.clone(), message, Some("remove it".into()));
+    let words = [("auto", Word::Auto), ("one", Word::One), ("per-subnet", Word::PerSubnet), ("any", Word::Any)];
+    let given = raw.children.as_ref();
+    let chosen = given.and_then(|given| super::choice(given, "children", &words, report)).unwrap_or(Word::Auto);
+    let span = given.map(|given| given.span.clone()).unwrap_or_default();
+    match (spoken, chosen) {
+        (_, Word::Any) => return Children::Any,
+        (Spoken::Ikev2, Word::PerSubnet) if pairs > 1 => {
+            let message = "`children = \"per-subnet\"` is not built yet with IKEv2: all subnets share one child SA";
+            report.error(span, message, Some("write \"one\", or leave it out".into()));
         }
+        (Spoken::Ikev1(_), Word::One) if pairs > 1 => {
+            let message = "with IKEv1 a child SA carries one pair of subnets, and there are more";
+            let help = "write \"per-subnet\" or leave it out; \"any\" if the gateway accepts 0.0.0.0/0";
+            report.error(span, message, Some(help.into()));
+        }
+        (Spoken::Ikev1(_), Word::Auto | Word::PerSubnet) if pairs > ikev1::MOST_CHILDREN => {
+            let message =
+                format!("{pairs} pairs of subnets need as many child SAs: at most {} are made", ikev1::MOST_CHILDREN);
+            let help = "write larger subnets, or `children = \"any\"` under [esp]";
+            report.error(subnets_at.map(|given| given.span.clone()).unwrap_or(span), message, Some(help.into()));
+        }
+        _ => {}
     }
-    if let Some(mobike) = raw.mobike.as_ref().filter(|mobike| mobike.value) {
-        let help = "write false, or leave it out: after a change of address vpnd connects anew";
-        report.error(mobike.span.clone(), "MOBIKE is not built yet", Some(help.into()));
-    }
+    Children::Subnets
 }
 
 fn proposals<T>(

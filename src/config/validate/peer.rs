@@ -1,10 +1,9 @@
 //! `[gateway]` and `[local]`: who talks to whom, about which subnets, with which key.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{choice, port};
+use super::{choice, port, secret_source};
 use crate::config::identity;
 use crate::config::model::AddressMode;
 use crate::config::raw::{self, Raw};
@@ -28,8 +27,10 @@ pub(super) struct Gateway {
 
 pub(super) struct Identities {
     pub(super) local: LocalIdentity,
-    /// Whether the local identity differs between replicas.
-    pub(super) own_is_unique: bool,
+    /// `[local] shared_identity`.
+    pub(super) shared: bool,
+    /// Whether the gateway may be told to forget earlier SAs of this identity.
+    pub(super) initial_contact: bool,
     pub(super) remote: Option<Identity>,
 }
 
@@ -56,8 +57,23 @@ pub(super) fn identities(raw: &Raw, variable: &dyn Fn(&str) -> Option<String>, r
     };
     let local = read(&raw.local.id);
     let remote = read(&raw.gateway.id).map(|parsed| parsed.identity);
+    let differs = local.as_ref().is_some_and(|parsed| parsed.variable);
+    let shared = raw.local.shared_identity.as_ref().filter(|given| given.value);
+    if let Some(shared) = shared {
+        if let Some(given) = raw.ike.initial_contact.as_ref().filter(|given| given.value) {
+            let message = "`initial_contact = true` would make the gateway end the tunnels of the other replicas";
+            let help = "remove it, or `shared_identity = true` under [local]";
+            report.error(given.span.clone(), message, Some(help.into()));
+        }
+        if differs {
+            let message = "`[local] id` holds a variable: is it shared, or each replica's own?";
+            report.warning(shared.span.clone(), message, Some("remove this if it is the replica's own".into()));
+        }
+    }
+    let wanted = raw.ike.initial_contact.as_ref().map_or(differs, |given| given.value);
     Identities {
-        own_is_unique: local.as_ref().is_some_and(|parsed| parsed.variable),
+        shared: shared.is_some(),
+        initial_contact: wanted && shared.is_none(),
         local: local.map_or(LocalIdentity::SourceAddress, |parsed| LocalIdentity::Fixed(parsed.identity)),
         remote,
     }
@@ -236,18 +252,9 @@ fn psk(
         let help = "keep one of psk_file, psk_env, psk_credential and psk";
         report.error(key, "there is more than one pre-shared key", Some(help.into()));
     }
-    if let Some(given) = raw.psk_file {
-        named(&given, "psk_file", "a file", |name| !name.contains('\0'), report)?;
-        return Some(PskSource::File(PathBuf::from(given.value)));
-    }
-    if let Some(given) = raw.psk_env {
-        named(&given, "psk_env", "an environment variable", |name| !name.contains(['=', '\0', '$', '{']), report)?;
-        return Some(PskSource::Environment(given.value));
-    }
-    if let Some(given) = raw.psk_credential {
-        let plain = |name: &str| !name.contains(['/', '\0']) && name != "." && name != "..";
-        named(&given, "psk_credential", "a credential", plain, report)?;
-        return Some(PskSource::Credential(given.value));
+    let named = [&raw.psk_file, &raw.psk_env, &raw.psk_credential];
+    if named.iter().any(|given| given.is_some()) {
+        return secret_source(named, ["psk_file", "psk_env", "psk_credential"], report).map(PskSource::Elsewhere);
     }
     let Some(given) = raw.psk else {
         let help = "write `psk_file = \"psk\"` and put the key into that file";
@@ -268,12 +275,4 @@ fn psk(
             None
         }
     }
-}
-
-fn named(given: &At<String>, key: &str, what: &str, good: impl Fn(&str) -> bool, report: &mut Report) -> Option<()> {
-    if given.value.is_empty() || !good(&given.value) {
-        report.error(given.span.clone(), format!("`{key}` is the name of {what}"), None);
-        return None;
-    }
-    Some(())
 }
