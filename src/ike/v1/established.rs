@@ -1,42 +1,268 @@
 //! The session after its first ISAKMP SA stands: the current SA, older ones, a renewal under way, the children and their quick modes.
 
-use crate::ike::action::{Command, Deadline, SessionStatus};
+mod admit;
+mod association;
+mod close;
+mod first_set;
+mod news;
+mod quick_modes;
+mod renewal;
+
+use std::ops::ControlFlow;
+
+use crate::ike::action::{Command, Configuration, Deadline, DropReason, Event, Failure, SessionStatus, Timer};
 use crate::ike::context::Context;
+use crate::ike::liveness::Liveness;
+use crate::ike::timer::earliest;
 use crate::ike::v1::State;
+use crate::ike::v1::child::{Aged, Child, Standing};
+use crate::ike::v1::header::Cookies;
 use crate::ike::v1::opening::Opened;
-use crate::sa::command::DataReport;
+use crate::sa::command::{ChildId, DataCommand, DataReport, LifetimeMark};
 use crate::sa::path::Path;
+use crate::time::Instant;
+
+use admit::Admitted;
+use association::Association;
+use first_set::FirstSet;
+use quick_modes::QuickModes;
+use renewal::Renewal;
+
+/// Timers that are due at one moment set off no more than this many rounds: time goes on, whatever they say.
+const MOST_ROUNDS: usize = 64;
 
 /// See the module.
-pub(super) struct Established {}
+pub(super) struct Established {
+    current: Association,
+    /// Replaced, and deleted soon; the newest is last.
+    older: Vec<Association>,
+    renewal: Renewal,
+    configuration: Configuration,
+    children: Vec<Child>,
+    quick_modes: QuickModes,
+    first_set: Option<FirstSet>,
+    liveness: Liveness,
+    keepalive_at: Option<Instant>,
+}
+
+/// Whether the session goes on, or why not.
+type Flow = ControlFlow<Failure>;
 
 impl Established {
     /// Starts the first quick mode.
-    pub(super) fn start(_ctx: &mut Context<'_>, _opened: Opened) -> State {
-        todo!()
+    pub(super) fn start(ctx: &mut Context<'_>, opened: Opened) -> State {
+        let Opened { settings, sa, configuration } = opened;
+        let mut established = Self {
+            renewal: Renewal::new(ctx, settings, &sa, &configuration),
+            current: Association::new(sa),
+            older: Vec::new(),
+            children: first_set::children(ctx.profile, &configuration),
+            configuration,
+            quick_modes: QuickModes::default(),
+            first_set: Some(FirstSet::default()),
+            liveness: Liveness::new(ctx.now, ctx.profile.dpd),
+            keepalive_at: None,
+        };
+        established.schedule_keepalive(ctx);
+        let flow = established.go_on(ctx);
+        Box::new(established).conclude(ctx, flow)
     }
 
-    pub(super) fn handle_datagram(self: Box<Self>, _ctx: &mut Context<'_>, _path: Path, _message: &[u8]) -> State {
-        todo!()
+    /// A datagram arrived.
+    pub(super) fn handle_datagram(mut self: Box<Self>, ctx: &mut Context<'_>, path: Path, message: &[u8]) -> State {
+        let flow = match self.admit(path, message) {
+            Ok(admitted) => self.advance(ctx, path, message, admitted),
+            Err(reason) => {
+                ctx.dropped(reason);
+                Flow::Continue(())
+            }
+        };
+        let flow = self.and_go_on(ctx, flow);
+        self.conclude(ctx, flow)
     }
 
-    pub(super) fn handle_timeout(self: Box<Self>, _ctx: &mut Context<'_>) -> State {
-        todo!()
+    /// The clock moved.
+    pub(super) fn handle_timeout(mut self: Box<Self>, ctx: &mut Context<'_>) -> State {
+        let mut flow = Flow::Continue(());
+        for _ in 0..MOST_ROUNDS {
+            if flow.is_break() || self.poll_timeout().is_none_or(|deadline| deadline.at > ctx.now) {
+                break;
+            }
+            flow = self.fire(ctx);
+            flow = self.and_go_on(ctx, flow);
+        }
+        self.conclude(ctx, flow)
     }
 
-    pub(super) fn handle_command(self: Box<Self>, _ctx: &mut Context<'_>, _command: Command) -> State {
-        todo!()
+    /// Somebody wants something.
+    pub(super) fn handle_command(mut self: Box<Self>, ctx: &mut Context<'_>, command: Command) -> State {
+        let flow = match command {
+            // There is no answer to a delete: what was sent is all that can be done.
+            Command::Close => Flow::Break(Failure::ClosedByUs { confirmed: true }),
+            Command::ProbeLiveness => self.probe(ctx),
+        };
+        self.conclude(ctx, flow)
     }
 
-    pub(super) fn handle_report(self: Box<Self>, _ctx: &mut Context<'_>, _report: DataReport) -> State {
-        todo!()
+    /// News from the packet path.
+    pub(super) fn handle_report(mut self: Box<Self>, ctx: &mut Context<'_>, report: DataReport) -> State {
+        let mut flow = Flow::Continue(());
+        match report {
+            DataReport::InboundSeen { child, spi } => {
+                self.liveness.heard(ctx.now);
+                let Self { children, configuration, .. } = &mut *self;
+                if let Some(child) = children.iter_mut().find(|one| one.id == child) {
+                    child.inbound_seen(ctx, spi, configuration);
+                }
+            }
+            DataReport::OutboundSent { .. } => self.liveness.used(),
+            DataReport::Lifetime { child, mark } => self.used_up(ctx, child, mark),
+            // It restarted, or keeps an SA that we forgot: untrusted, so it is asked.
+            DataReport::UnknownSpi { .. } if self.liveness.take_hint(ctx.now) => flow = self.probe(ctx),
+            DataReport::UnknownSpi { .. } | DataReport::NoChild | DataReport::PathMtu { .. } => {}
+        }
+        let flow = self.and_go_on(ctx, flow);
+        self.conclude(ctx, flow)
     }
 
+    /// When `handle_timeout` has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Deadline> {
-        todo!()
+        let deadline = |timer| move |at| Deadline { at, timer };
+        let children = self.children.iter().map(Child::deadline);
+        let older = self.older.iter().filter_map(|association| association.delete_at).min();
+        let own = [
+            self.current.sa.ends_at.map(deadline(Timer::Lifetime)),
+            self.quick_modes.deadline(),
+            self.renewal.deadline(),
+            self.keepalive_at.map(deadline(Timer::Keepalive)),
+            older.map(deadline(Timer::Wait)),
+        ];
+        earliest(own.into_iter().chain(children))
     }
 
+    /// As people see it.
     pub(super) fn status(&self) -> SessionStatus {
-        todo!()
+        let Cookies { initiator, responder } = self.current.sa.cookies;
+        SessionStatus {
+            state: if self.first_set.is_some() { "quick mode" } else { "established" },
+            spis: (initiator, responder),
+            suite: Some(self.current.sa.suite),
+            path: self.current.sa.path,
+        }
+    }
+
+    fn advance(&mut self, ctx: &mut Context<'_>, path: Path, message: &[u8], admitted: Admitted) -> Flow {
+        match admitted {
+            Admitted::Renewal => self.renewal_datagram(ctx, path, message),
+            Admitted::Hint(name) => self.receive_hint(ctx, name),
+            Admitted::Answer { exchange, answer } => self.receive_answer(ctx, exchange, *answer, message),
+            Admitted::AnswerAgain { exchange } => {
+                self.confirm_again(ctx, exchange);
+                Flow::Continue(())
+            }
+            Admitted::Request { cookies, request } => {
+                self.receive_request(ctx, cookies, *request);
+                Flow::Continue(())
+            }
+            Admitted::RequestAgain { exchange } => {
+                self.answer_again(ctx, exchange);
+                Flow::Continue(())
+            }
+            Admitted::Confirmation { exchange } => {
+                self.receive_confirmation(ctx, exchange);
+                Flow::Continue(())
+            }
+            Admitted::News { cookies, message_id, news } => self.receive_news(ctx, cookies, message_id, &news),
+        }
+    }
+
+    /// Everything that is due at `ctx.now`.
+    fn fire(&mut self, ctx: &mut Context<'_>) -> Flow {
+        let now = ctx.now;
+        if self.current.sa.ends_at.is_some_and(|end| end <= now) {
+            return Flow::Break(Failure::LifetimeEnded);
+        }
+        self.age_children(ctx);
+        self.repeat_quick_modes(ctx)?;
+        if self.keepalive_at.is_some_and(|at| at <= now) {
+            ctx.data(DataCommand::Keepalive { path: self.current.sa.path });
+            self.schedule_keepalive(ctx);
+        }
+        self.renewal_timeout(ctx)?;
+        self.delete_older(ctx);
+        Flow::Continue(())
+    }
+
+    fn and_go_on(&mut self, ctx: &mut Context<'_>, flow: Flow) -> Flow {
+        flow?;
+        self.go_on(ctx)
+    }
+
+    /// Begins whatever quick mode is wanted.
+    fn go_on(&mut self, ctx: &mut Context<'_>) -> Flow {
+        self.advance_first_set(ctx)?;
+        self.begin_replacements(ctx)
+    }
+
+    fn age_children(&mut self, ctx: &mut Context<'_>) {
+        let Self { children, configuration, quick_modes, .. } = self;
+        for child in children {
+            if child.handle_timeout(ctx, configuration) == Aged::Lost && !quick_modes.is_ours_for(child.id) {
+                child.want(ctx.now);
+            }
+        }
+    }
+
+    fn used_up(&mut self, ctx: &mut Context<'_>, child: ChildId, mark: LifetimeMark) {
+        let Some(child) = self.children.iter_mut().find(|one| one.id == child) else { return };
+        if self.quick_modes.is_ours_for(child.id) {
+            return;
+        }
+        match mark {
+            LifetimeMark::Soft => child.run_out(ctx.now),
+            // The packet path uses it no more: there is nothing to lose.
+            LifetimeMark::Hard if child.standing == Standing::Up => child.run_out(ctx.now),
+            LifetimeMark::Hard => {}
+        }
+    }
+
+    /// RFC 2408 §5.2: what is not protected changes nothing; it may be a reason to ask.
+    fn receive_hint(&mut self, ctx: &mut Context<'_>, name: Option<String>) -> Flow {
+        ctx.dropped(DropReason::Unauthenticated);
+        if let Some(name) = name {
+            self.quick_modes.note_hint(name);
+        }
+        if self.liveness.take_hint(ctx.now) { self.probe(ctx) } else { Flow::Continue(()) }
+    }
+
+    fn probe(&mut self, _ctx: &mut Context<'_>) -> Flow {
+        Flow::Continue(())
+    }
+
+    /// ESP is always encapsulated in UDP here, so there may be a mapping to keep even where no NAT was seen: a firewall has them too.
+    fn schedule_keepalive(&mut self, ctx: &Context<'_>) {
+        let every = ctx.profile.keepalive;
+        self.keepalive_at = if every.is_zero() { None } else { Some(ctx.now.after(every)) };
+    }
+
+    fn association(&self, cookies: Cookies) -> Option<&Association> {
+        std::iter::once(&self.current).chain(&self.older).find(|one| one.is_named(cookies))
+    }
+
+    fn association_mut(&mut self, cookies: Cookies) -> Option<&mut Association> {
+        std::iter::once(&mut self.current).chain(&mut self.older).find(|one| one.is_named(cookies))
+    }
+
+    fn conclude(mut self: Box<Self>, ctx: &mut Context<'_>, flow: Flow) -> State {
+        match flow {
+            Flow::Continue(()) => State::Established(self),
+            Flow::Break(failure) => {
+                self.take_leave(ctx, &failure);
+                State::end(ctx, self.status(), failure)
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! What a datagram is, found out without changing anything: nothing comes from here that its hash does not vouch for, but for hints.
+
+use crate::ike::action::DropReason;
+use crate::ike::v1::established::Established;
+use crate::ike::v1::established::association::Association;
+use crate::ike::v1::established::quick_modes::Name;
+use crate::ike::v1::header::{Cookies, ExchangeType, Header};
+use crate::ike::v1::message::Informational;
+use crate::ike::v1::quick_mode::{Answer, Request, notify};
+use crate::sa::path::Path;
+
+/// The only major number there is here (RFC 2408 §3.1).
+const MAJOR: u8 = 1;
+
+/// Notifies from here on are no errors (RFC 2408 §3.14.1).
+pub(super) const FIRST_STATUS: u16 = 16384;
+
+/// What a datagram is.
+pub(super) enum Admitted {
+    /// It belongs to the opening that is to replace the current SA.
+    Renewal,
+    /// Not protected: perhaps a reason to ask. The error it claims.
+    Hint(Option<String>),
+    /// The second message of a quick mode of ours.
+    Answer { exchange: Name, answer: Box<Answer> },
+    /// It again: the gateway missed our third.
+    AnswerAgain { exchange: Name },
+    /// The first message of a quick mode of the gateway's.
+    Request { cookies: Cookies, request: Box<Request> },
+    /// It again: the gateway missed our second.
+    RequestAgain { exchange: Name },
+    /// The third.
+    Confirmation { exchange: Name },
+    /// An informational exchange.
+    News { cookies: Cookies, message_id: u32, news: Box<Informational> },
+}
+
+impl Established {
+    pub(super) fn admit(&self, path: Path, message: &[u8]) -> Result<Admitted, DropReason> {
+        let (header, rest) = Header::parse(message).map_err(|_| DropReason::Malformed)?;
+        if header.major != MAJOR {
+            return Err(DropReason::MajorVersion);
+        }
+        let Some(association) = self.association(header.cookies) else {
+            return if self.renewal.owns(header.cookies) { Ok(Admitted::Renewal) } else { Err(DropReason::NotOurs) };
+        };
+        // RFC 3947 §4: after the change of ports, messages on the old ones are dropped. The port may be another: a NAT need not keep it.
+        let ours = association.sa.path;
+        if path.remote.ip() != ours.remote.ip() || path.framing != ours.framing {
+            return Err(DropReason::WrongAddress);
+        }
+        if !header.flags.encrypted {
+            return unprotected(&header, rest);
+        }
+        if header.message_id == 0 {
+            return Err(DropReason::NotOurs);
+        }
+        match header.exchange {
+            ExchangeType::QUICK_MODE => self.admit_quick_mode(association, &header, rest, message),
+            ExchangeType::INFORMATIONAL => admit_informational(association, &header, rest),
+            _ => Err(DropReason::NotOurs),
+        }
+    }
+
+    fn admit_quick_mode(
+        &self,
+        association: &Association,
+        header: &Header,
+        rest: &[u8],
+        message: &[u8],
+    ) -> Result<Admitted, DropReason> {
+        let (sa, cookies) = (&association.sa, header.cookies);
+        let exchange = Name { cookies, message_id: header.message_id };
+        if let Some(ours) = self.quick_modes.ours(exchange) {
+            let answer = Box::new(ours.admit(sa, header, rest)?);
+            return Ok(Admitted::Answer { exchange, answer });
+        }
+        if let Some(theirs) = self.quick_modes.theirs(exchange) {
+            if theirs.is_repetition(message) {
+                return Ok(Admitted::RequestAgain { exchange });
+            }
+            theirs.confirm(sa, header, rest)?;
+            return Ok(Admitted::Confirmation { exchange });
+        }
+        if self.quick_modes.was_answered_by(exchange, message) {
+            return Ok(Admitted::AnswerAgain { exchange });
+        }
+        // RFC 2409 §5.5: a message ID names one exchange.
+        if self.quick_modes.is_finished(exchange) || association.has_used(header.exchange, header.message_id) {
+            return Err(DropReason::OutsideWindow);
+        }
+        let request = Box::new(Request::admit(sa, header, rest, message)?);
+        Ok(Admitted::Request { cookies, request })
+    }
+}
+
+/// RFC 2409 §5.7: protected by HASH(1), in a chain of its own.
+fn admit_informational(association: &Association, header: &Header, rest: &[u8]) -> Result<Admitted, DropReason> {
+    let (sa, cookies, message_id) = (&association.sa, header.cookies, header.message_id);
+    if association.has_used(header.exchange, message_id) {
+        return Err(DropReason::OutsideWindow);
+    }
+    let opened = sa.open(header, &sa.first_iv(message_id), rest)?;
+    let (first, octets) = sa.verify_hash_1(&opened)?;
+    let news = Informational::parse(first, octets).map_err(|_| DropReason::Malformed)?;
+    Ok(Admitted::News { cookies, message_id, news: Box::new(news) })
+}
+
+/// Deletes, errors and signs of life in clear are not believed (RFC 2409 §5.7, RFC 3706 §5.2).
+fn unprotected(header: &Header, rest: &[u8]) -> Result<Admitted, DropReason> {
+    if header.exchange != ExchangeType::INFORMATIONAL {
+        return Err(DropReason::Unauthenticated);
+    }
+    let news = Informational::parse(header.next_payload, rest).map_err(|_| DropReason::Malformed)?;
+    let error = news.notifies.iter().find(|notify| notify.kind < FIRST_STATUS);
+    Ok(Admitted::Hint(error.map(|notify| notify::name(notify.kind))))
+}

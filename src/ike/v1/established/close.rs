@@ -1,0 +1,37 @@
+//! The end of a session: traffic stops, and the gateway is told what of its SAs it can forget.
+
+use crate::ike::action::Failure;
+use crate::ike::context::Context;
+use crate::ike::v1::established::Established;
+use crate::ike::v1::message::{Delete, Informational};
+use crate::sa::command::DataCommand;
+use crate::sa::spi::InboundSpi;
+
+const PROTOCOL_ESP: u8 = 3;
+
+impl Established {
+    pub(super) fn take_leave(&mut self, ctx: &mut Context<'_>, failure: &Failure) {
+        let mut forgotten = Vec::new();
+        for child in self.children.iter().filter(|child| child.has_sas()) {
+            ctx.data(DataCommand::RemoveChild { child: child.id });
+            forgotten.push(child.inbound_spis().collect::<Vec<_>>());
+        }
+        if matches!(failure, Failure::ClosedByPeer | Failure::PeerDead { .. }) {
+            return;
+        }
+        forgotten.iter().for_each(|spis| self.delete_children(ctx, spis));
+        self.renewal.stop(ctx);
+        self.older.iter_mut().filter(|older| !older.deleted).for_each(|older| older.delete(ctx));
+        self.current.delete(ctx);
+    }
+
+    /// RFC 2408 §3.15: the SPIs are those that we receive on.
+    pub(super) fn delete_children(&mut self, ctx: &mut Context<'_>, spis: &[InboundSpi]) {
+        if spis.is_empty() {
+            return;
+        }
+        let spis = spis.iter().map(|spi| spi.to_octets().to_vec()).collect();
+        let delete = Delete { protocol: PROTOCOL_ESP, spis };
+        self.current.inform(ctx, &Informational { deletes: vec![delete], ..Informational::default() });
+    }
+}

@@ -1,0 +1,106 @@
+//! The first set of quick modes, one after the other: one for each subnet pair.
+
+use std::net::IpAddr;
+
+use crate::ike::action::{Configuration, Event, Failure};
+use crate::ike::context::Context;
+use crate::ike::profile::Profile;
+use crate::ike::v1::child::{Child, Standing};
+use crate::ike::v1::established::{Established, Flow};
+use crate::ike::v1::quick_mode::Pair;
+use crate::sa::command::ChildId;
+use crate::sa::selector::Selector;
+
+/// Subnet pairs of one session.
+const MOST_CHILDREN: usize = 256;
+
+/// How far it has come.
+#[derive(Default)]
+pub(super) struct FirstSet {
+    /// Which child is next, or under way.
+    next: usize,
+    /// Of the first that was refused.
+    failure: Option<Failure>,
+}
+
+/// A child for each pair of one of our selectors and one of the gateway's.
+pub(super) fn children(profile: &Profile, configuration: &Configuration) -> Vec<Child> {
+    let local = local_selectors(profile, configuration);
+    let of_family = |local: Selector| move |remote: &&Selector| remote.is_ipv4() == local.is_ipv4();
+    let pairs = local.into_iter().flat_map(|local| {
+        profile.child.remote.iter().filter(of_family(local)).map(move |remote| Pair { local, remote: *remote })
+    });
+    (0..).map(ChildId).zip(pairs).take(MOST_CHILDREN).map(|(id, pair)| Child::new(id, pair)).collect()
+}
+
+/// With an assigned address: that address, as IKEv1 does not narrow (RFC 2409 §5.5).
+fn local_selectors(profile: &Profile, configuration: &Configuration) -> Vec<Selector> {
+    if !profile.request.asks() {
+        return profile.child.local.clone();
+    }
+    let host = |(address, _): &(IpAddr, u8)| Selector::host(*address);
+    configuration.addresses.iter().map(host).collect()
+}
+
+impl Established {
+    pub(super) fn advance_first_set(&mut self, ctx: &mut Context<'_>) -> Flow {
+        while let Some(set) = &mut self.first_set {
+            let Some(child) = self.children.get(set.next) else { return self.finish_first_set(ctx) };
+            if child.standing == Standing::Up {
+                set.next = set.next.saturating_add(1);
+                continue;
+            }
+            if self.quick_modes.is_ours_for(child.id) || child.awaits_release() {
+                return Flow::Continue(());
+            }
+            let (id, pair) = (child.id, child.pair);
+            if let Err(failure) = self.begin_quick_mode(ctx, id, pair) {
+                self.first_refused(ctx, failure);
+            }
+        }
+        Flow::Continue(())
+    }
+
+    /// The one under way came to nothing; the others may still do.
+    pub(super) fn first_refused(&mut self, ctx: &mut Context<'_>, failure: Failure) {
+        let Some(set) = &mut self.first_set else { return };
+        if let Some(child) = self.children.get(set.next) {
+            let Pair { local, remote } = child.pair;
+            if self.children.len() > 1 {
+                ctx.event(Event::Notice(format!("no quick mode for {local} and {remote}: {}", in_words(&failure))));
+            }
+        }
+        set.next = set.next.saturating_add(1);
+        set.failure.get_or_insert(failure);
+    }
+
+    fn finish_first_set(&mut self, ctx: &mut Context<'_>) -> Flow {
+        let failure = self.first_set.take().and_then(|set| set.failure);
+        if self.children.iter().any(|child| child.standing == Standing::Up) {
+            ctx.event(Event::Ready);
+            return Flow::Continue(());
+        }
+        let without_pair =
+            || Failure::AddressRefused { reason: "it is of another family than every configured subnet".into() };
+        Flow::Break(failure.unwrap_or_else(without_pair))
+    }
+}
+
+pub(super) fn in_words(failure: &Failure) -> String {
+    match failure {
+        Failure::SelectorsRefused { answered: Some((local, remote)), .. } => {
+            let list =
+                |selectors: &[Selector]| selectors.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("the gateway answered {} and {}", list(local), list(remote))
+        }
+        Failure::SelectorsRefused { .. } => "the gateway does not carry these subnets (INVALID-ID-INFORMATION)".into(),
+        Failure::ChildProposalRefused { offered, .. } => {
+            format!("the gateway accepts none of the ESP proposals {} (NO-PROPOSAL-CHOSEN)", offered.join(", "))
+        }
+        Failure::Refused { notify, .. } => format!("the gateway says {notify}"),
+        Failure::PeerViolation { what } => (*what).to_owned(),
+        Failure::NoAnswer { .. } => "the gateway does not answer".into(),
+        Failure::Unsendable { .. } => "IKEv1 has no words for these selectors".into(),
+        other => format!("{other:?}"),
+    }
+}

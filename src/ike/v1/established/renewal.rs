@@ -1,0 +1,182 @@
+//! The current ISAKMP SA is replaced by a new one before its time is over; the children stay as they are (RFC 2409 §5.5: they live on their own).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ike::action::{Command, Configuration, Deadline, Event, Failure, Timer};
+use crate::ike::context::Context;
+use crate::ike::profile::{Ikev1, Profile};
+use crate::ike::timer::{earliest, percent_of};
+use crate::ike::v1::child::replacement;
+use crate::ike::v1::established::association::Association;
+use crate::ike::v1::established::first_set::in_words;
+use crate::ike::v1::established::{Established, Flow};
+use crate::ike::v1::header::Cookies;
+use crate::ike::v1::isakmp_sa::IsakmpSa;
+use crate::ike::v1::opening::{Opened, Opening, Progress};
+use crate::sa::path::Path;
+use crate::time::Instant;
+
+/// The old SA is kept for what is under way in it.
+const OLD_SA_TIME: Duration = Duration::from_secs(5);
+/// Old SAs that are kept at one time.
+const MOST_OLDER: usize = 2;
+/// After a failed renewal the next attempt comes when this share of what is left has passed.
+const RETRY_PERCENT: u32 = 25;
+const SHORTEST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// See the module.
+pub(super) struct Renewal {
+    settings: Arc<Ikev1>,
+    /// As the session's, but it asks for the addresses that we have, and does not say that it is the first.
+    profile: Profile,
+    at: Option<Instant>,
+    opening: Option<Box<Opening>>,
+}
+
+impl Renewal {
+    pub(super) fn new(
+        ctx: &mut Context<'_>,
+        settings: Arc<Ikev1>,
+        sa: &IsakmpSa,
+        configuration: &Configuration,
+    ) -> Self {
+        let at = sa.ends_at.map(|end| replacement(ctx.now, end.since(ctx.now), ctx.random));
+        Self { settings, profile: asking_for(ctx.profile, configuration), at, opening: None }
+    }
+
+    pub(super) fn owns(&self, cookies: Cookies) -> bool {
+        self.opening.as_ref().is_some_and(|opening| opening.owns(cookies))
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        self.opening.is_some()
+    }
+
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if self.opening.is_none() {
+            self.at = Some(now);
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        match &self.opening {
+            Some(opening) => opening.poll_timeout(),
+            None => self.at.map(|at| Deadline { at, timer: Timer::Lifetime }),
+        }
+    }
+
+    pub(super) fn stop(&mut self, ctx: &mut Context<'_>) {
+        if let Some(opening) = self.opening.take() {
+            opening.handle_command(&mut within(&self.profile, ctx), Command::Close);
+        }
+    }
+}
+
+impl Established {
+    pub(super) fn renewal_datagram(&mut self, ctx: &mut Context<'_>, path: Path, message: &[u8]) -> Flow {
+        let Some(opening) = self.renewal.opening.take() else { return Flow::Continue(()) };
+        let progress = opening.handle_datagram(&mut within(&self.renewal.profile, ctx), path, message);
+        self.renewal_progress(ctx, progress)
+    }
+
+    pub(super) fn renewal_timeout(&mut self, ctx: &mut Context<'_>) -> Flow {
+        let path = self.current.sa.path;
+        let renewal = &mut self.renewal;
+        let progress = match renewal.opening.take() {
+            Some(opening) if opening.poll_timeout().is_some_and(|deadline| deadline.at <= ctx.now) => {
+                opening.handle_timeout(&mut within(&renewal.profile, ctx))
+            }
+            Some(opening) => Progress::Waiting(opening),
+            None if renewal.at.is_some_and(|at| at <= ctx.now) => {
+                renewal.at = None;
+                Opening::start(&mut within(&renewal.profile, ctx), renewal.settings.clone(), path)
+            }
+            None => return Flow::Continue(()),
+        };
+        self.renewal_progress(ctx, progress)
+    }
+
+    /// Old SAs whose time is over.
+    pub(super) fn delete_older(&mut self, ctx: &mut Context<'_>) {
+        let is_due = |older: &Association, now| older.delete_at.is_none_or(|at| at <= now);
+        while let Some(place) = self.older.iter().position(|older| is_due(older, ctx.now)) {
+            let mut older = self.older.remove(place);
+            self.forget_quick_modes(ctx, older.sa.cookies);
+            older.delete(ctx);
+        }
+    }
+
+    fn renewal_progress(&mut self, ctx: &mut Context<'_>, progress: Progress) -> Flow {
+        match progress {
+            Progress::Waiting(opening) => {
+                self.renewal.opening = Some(opening);
+                Flow::Continue(())
+            }
+            Progress::Ready(opened) => self.adopt(ctx, *opened),
+            Progress::Failed { failure, .. } if self.current.deleted => {
+                ctx.event(Event::Notice(format!("the IKE SA could not be renewed: {}", in_words(&failure))));
+                Flow::Break(Failure::ClosedByPeer)
+            }
+            Progress::Failed { failure, .. } => {
+                ctx.event(Event::Notice(format!("the IKE SA could not be renewed yet: {}", in_words(&failure))));
+                let left = self.current.sa.ends_at.map_or(LONGEST_RETRY, |end| end.since(ctx.now));
+                let wait = percent_of(left, RETRY_PERCENT).clamp(SHORTEST_RETRY, LONGEST_RETRY);
+                self.renewal.at = Some(ctx.now.after(wait));
+                Flow::Continue(())
+            }
+        }
+    }
+
+    fn adopt(&mut self, ctx: &mut Context<'_>, opened: Opened) -> Flow {
+        let Opened { settings, sa, configuration } = opened;
+        let (before, after) = (addresses(&self.configuration), addresses(&configuration));
+        self.renewal = Renewal::new(ctx, settings, &sa, &configuration);
+        let mut old = std::mem::replace(&mut self.current, Association::new(sa));
+        old.delete_at = Some(ctx.now.after(OLD_SA_TIME));
+        if old.deleted {
+            self.forget_quick_modes(ctx, old.sa.cookies);
+        } else {
+            self.older.push(old);
+        }
+        if before != after {
+            let list = |addresses: &[IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let reason = format!("at the renewal it assigned {} in place of {}", list(&after), list(&before));
+            return Flow::Break(Failure::AddressRefused { reason });
+        }
+        self.configuration = configuration;
+        self.liveness.heard(ctx.now);
+        while self.older.len() > MOST_OLDER {
+            let mut oldest = self.older.remove(0);
+            self.forget_quick_modes(ctx, oldest.sa.cookies);
+            oldest.delete(ctx);
+        }
+        ctx.event(Event::IkeRenewed);
+        Flow::Continue(())
+    }
+}
+
+fn within<'a>(profile: &'a Profile, ctx: &'a mut Context<'_>) -> Context<'a> {
+    Context { now: ctx.now, profile, random: &mut *ctx.random, outbox: &mut *ctx.outbox }
+}
+
+fn asking_for(profile: &Profile, configuration: &Configuration) -> Profile {
+    let mut profile = profile.clone();
+    // RFC 2407 §4.6.3.3: it would make the gateway forget our children.
+    profile.initial_contact = false;
+    for (address, _) in &configuration.addresses {
+        match address {
+            IpAddr::V4(address) => profile.request.ipv4 = profile.request.ipv4.map(|_| *address),
+            IpAddr::V6(address) => profile.request.ipv6 = profile.request.ipv6.map(|_| *address),
+        }
+    }
+    profile
+}
+
+fn addresses(configuration: &Configuration) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> = configuration.addresses.iter().map(|(address, _)| *address).collect();
+    addresses.sort_unstable();
+    addresses
+}
