@@ -275,6 +275,11 @@ pub enum Failure {
         /// What it answered, if it did: local then remote.
         answered: Option<(Vec<Selector>, Vec<Selector>)>,
     },
+    /// The gateway does not know NAT traversal (RFC 3947): there is no UDP encapsulation with it.
+    NoEncapsulation {
+        /// In which exchange.
+        phase: Phase,
+    },
     /// The gateway gave no address, or one that cannot be used.
     AddressRefused {
         /// What it said or gave, for people.
@@ -356,6 +361,7 @@ impl Failure {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::IkeProposalRefused { .. }
+            | Self::NoEncapsulation { .. }
             | Self::XauthWanted
             | Self::XauthRefused { .. }
             | Self::ChildProposalRefused { .. }

@@ -87,6 +87,14 @@ impl Diagnosis {
             Failure::AuthenticationRefused { local, remote, .. } => authentication_refused(local, remote.as_ref(), context),
             Failure::PeerAuthenticationFailed { identity, .. } => peer_failed(identity, context),
             Failure::PeerIdentityUnexpected { expected, received } => identity_unexpected(expected, received, context),
+            Failure::NoEncapsulation { .. } => Self {
+                exit: ExitKind::Other,
+                what: format!("{} does not know NAT traversal, and vpnd sends ESP in UDP only", context.gateway()),
+                key: None,
+                ours: Some("NAT traversal (RFC 3947, drafts 02 and 03)".into()),
+                theirs: Some("no vendor ID for it".into()),
+                fix: "switch NAT traversal on at the gateway (UDP encapsulation; Cisco: `crypto isakmp nat-traversal`)".into(),
+            },
             Failure::XauthWanted => Self {
                 exit: ExitKind::Authentication,
                 what: format!("{} asks for a name and a password (XAUTH)", context.gateway()),

@@ -51,7 +51,7 @@ type Flow = ControlFlow<Failure>;
 impl Established {
     /// Starts the first quick mode.
     pub(super) fn start(ctx: &mut Context<'_>, opened: Opened) -> State {
-        let Opened { settings, sa, configuration } = opened;
+        let Opened { settings, sa, configuration, .. } = opened;
         let mut established = Self {
             renewal: Renewal::new(ctx, settings, &sa, &configuration),
             current: Association::new(sa),

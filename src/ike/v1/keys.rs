@@ -125,6 +125,3 @@ fn chain(wanted: usize, step: impl Fn(Option<&Secret>) -> Secret) -> Secret {
     }
     Secret::new(octets)
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, clippy::todo)]
 
 mod aggressive;
+mod answers;
 mod child;
 mod dpd;
 mod established;
@@ -15,10 +16,12 @@ mod keys;
 mod main_mode;
 pub mod message;
 mod mode_config;
+mod notify;
 mod offer;
 mod opening;
 mod protect;
 mod quick_mode;
+mod text;
 mod vendor;
 mod xauth;
 

@@ -62,6 +62,3 @@ impl Cipher {
         Ok((text, next))
     }
 }
-
-#[cfg(test)]
-mod tests;

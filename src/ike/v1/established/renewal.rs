@@ -131,7 +131,7 @@ impl Established {
     }
 
     fn adopt(&mut self, ctx: &mut Context<'_>, opened: Opened) -> Flow {
-        let Opened { settings, sa, configuration } = opened;
+        let Opened { settings, sa, configuration, .. } = opened;
         let (before, after) = (addresses(&self.configuration), addresses(&configuration));
         self.renewal = Renewal::new(ctx, settings, &sa, &configuration);
         let mut old = std::mem::replace(&mut self.current, Association::new(sa));

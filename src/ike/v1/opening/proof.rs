@@ -1,0 +1,147 @@
+//! Who the gateway is: its proof first, then what it calls itself. Only what passes here becomes an ISAKMP SA.
+
+use crate::ike::action::{DropReason, Event, Failure, Phase};
+use crate::ike::context::Context;
+use crate::ike::identity::Identity;
+use crate::ike::profile::Profile;
+use crate::ike::v1::header::{Cookies, PayloadType};
+use crate::ike::v1::isakmp_sa::{self, IsakmpSa, PeerAuthenticated};
+use crate::ike::v1::iv::Iv;
+use crate::ike::v1::message::{Identification, Informational, Notify};
+use crate::ike::v1::mode_config::AwaitConfiguration;
+use crate::ike::v1::notify::NotifyKind;
+use crate::ike::v1::opening::negotiation::Agreed;
+use crate::ike::v1::opening::secrets::Secrets;
+use crate::ike::v1::opening::{Attempt, Next};
+use crate::ike::v1::xauth::AwaitUser;
+
+/// ISAKMP, as the protocol of a notify or delete (RFC 2407 §4.4.1).
+const PROTOCOL_ISAKMP: u8 = 1;
+
+/// What the gateway says and proves of itself.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ike::v1) struct Claim<'a> {
+    pub(in crate::ike::v1) identification: &'a Identification,
+    /// As it travelled.
+    pub(in crate::ike::v1) body: &'a [u8],
+    pub(in crate::ike::v1) hash: &'a [u8],
+}
+
+/// What a claim is worth.
+#[derive(Debug)]
+pub(in crate::ike::v1) enum Verdict {
+    /// Somebody who has the key.
+    Proven(Box<Proven>),
+    /// The proof is wrong.
+    Wrong(Identity),
+}
+
+/// Somebody who has the key; whether it is who was asked for comes next.
+#[derive(Debug)]
+pub(in crate::ike::v1) struct Proven {
+    proof: PeerAuthenticated,
+    identity: Identity,
+    /// Behind the message that held the proof.
+    next_iv: Iv,
+}
+
+impl Proven {
+    /// Our proof came behind the gateway's.
+    pub(in crate::ike::v1) fn goes_on_from(&mut self, iv: Iv) {
+        self.next_iv = iv;
+    }
+
+    /// Whether the one that has the key is the one we asked for: by type and octets.
+    pub(in crate::ike::v1) fn admit_identity(&self, profile: &Profile) -> Result<Identity, Failure> {
+        if self.identity == profile.local_identity {
+            return Err(Failure::PeerViolation { what: "it says that it is us" });
+        }
+        if !profile.remote_identities.contains(&self.identity) {
+            let expected = profile.remote_identities.clone();
+            return Err(Failure::PeerIdentityUnexpected { expected, received: self.identity.clone() });
+        }
+        Ok(self.identity.clone())
+    }
+}
+
+/// Checks the proof, in constant time.
+pub(in crate::ike::v1) fn judge(secrets: &Secrets, claim: Claim<'_>, next_iv: Iv) -> Verdict {
+    let identity = claim.identification.identity();
+    match secrets.check(claim.body, claim.hash) {
+        Some(proof) => Verdict::Proven(Box::new(Proven { proof, identity, next_iv })),
+        None => Verdict::Wrong(identity),
+    }
+}
+
+/// An ISAKMP SA with somebody who has the key. Who that is, is to be asked next.
+pub(in crate::ike::v1) fn isakmp_sa(
+    ctx: &Context<'_>,
+    attempt: &Attempt,
+    agreed: Agreed,
+    secrets: Secrets,
+    proven: Proven,
+) -> IsakmpSa {
+    let parts = isakmp_sa::Agreed {
+        cookies: attempt.cookies,
+        suite: agreed.suite,
+        skeyid: secrets.skeyid,
+        cipher: secrets.cipher,
+        phase1_iv: proven.next_iv,
+        capabilities: agreed.capabilities,
+        path: attempt.path,
+        established_at: ctx.now,
+        ends_at: agreed.lifetime.map(|time| ctx.now.after(time)),
+    };
+    IsakmpSa::new(proven.proof, parts)
+}
+
+/// Phase 1 is over: what comes next.
+pub(in crate::ike::v1) fn go_on(
+    ctx: &mut Context<'_>,
+    attempt: &mut Attempt,
+    phase: Phase,
+    sa: IsakmpSa,
+    identity: Identity,
+) -> Next {
+    ctx.event(Event::Authenticated { phase, identity });
+    match attempt.settings.xauth {
+        Some(_) => AwaitUser::start(ctx, attempt, sa),
+        None => AwaitConfiguration::start(ctx, attempt, sa),
+    }
+}
+
+/// What an authentic informational message says about this ISAKMP SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ike::v1) enum News {
+    /// The gateway has no such SA any more.
+    Deleted,
+    /// An error.
+    Error(NotifyKind),
+}
+
+/// Reads the payloads behind HASH(1).
+pub(in crate::ike::v1) fn news(cookies: Cookies, first: PayloadType, octets: &[u8]) -> Result<News, DropReason> {
+    let message = Informational::parse(first, octets).map_err(|_| DropReason::Malformed)?;
+    let name = isakmp_spi(cookies);
+    let is_ours = |spi: &Vec<u8>| Some(spi) == name.as_ref();
+    if message.deletes.iter().any(|delete| delete.protocol == PROTOCOL_ISAKMP && delete.spis.iter().any(is_ours)) {
+        return Ok(News::Deleted);
+    }
+    let error = message.notifies.iter().map(|notify| NotifyKind(notify.kind)).find(|kind| kind.is_error());
+    error.map(News::Error).ok_or(DropReason::Unacceptable)
+}
+
+/// The ISAKMP SA's name in notifies and deletes: both cookies (RFC 2408 §3.15).
+pub(in crate::ike::v1) fn isakmp_spi(cookies: Cookies) -> Option<Vec<u8>> {
+    Some([cookies.initiator.to_octets(), cookies.responder?.to_octets()].concat())
+}
+
+/// RFC 2407 §4.6.3.3.
+pub(in crate::ike::v1) fn initial_contact(cookies: Cookies) -> Notify {
+    Notify {
+        protocol: PROTOCOL_ISAKMP,
+        spi: isakmp_spi(cookies).unwrap_or_default(),
+        kind: NotifyKind::INITIAL_CONTACT.0,
+        data: Vec::new(),
+    }
+}
