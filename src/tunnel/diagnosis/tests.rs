@@ -102,6 +102,11 @@ fn one_of_each() -> Vec<(Failure, ExitKind, &'static [&'static str])> {
         (notify("INVALID_SYNTAX"), ExitKind::Other, &["INVALID_SYNTAX"]),
         (notify("notify 40000"), ExitKind::Other, &["notify 40000"]),
         (Failure::PeerViolation { what: "two SA payloads" }, ExitKind::Other, &["two SA payloads"]),
+        (
+            Failure::NoEncapsulation { phase: Phase::MainModeProposal },
+            ExitKind::Other,
+            &["NAT traversal", "RFC 3947", "switch"],
+        ),
         (Failure::XauthWanted, ExitKind::Authentication, &["XAUTH", "xauth_user", "xauth_password_file"]),
         (
             Failure::XauthRefused { user: "alice".into(), message: Some("locked".into()) },
@@ -151,9 +156,10 @@ fn no_failure_is_left_out() {
         Failure::Unsendable { .. } => 15,
         Failure::XauthWanted => 16,
         Failure::XauthRefused { .. } => 17,
+        Failure::NoEncapsulation { .. } => 18,
     };
     let seen: std::collections::BTreeSet<i32> = one_of_each().iter().map(|(failure, ..)| number(failure)).collect();
-    assert!(seen.into_iter().eq(0..18));
+    assert!(seen.into_iter().eq(0..19));
 }
 
 #[test]
