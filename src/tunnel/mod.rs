@@ -7,6 +7,7 @@ pub mod reconnect;
 pub mod settings;
 
 mod attempts;
+mod displacement;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -20,9 +21,10 @@ use crate::sa::command::{ChildId, DataCommand, DataReport};
 use crate::sa::path::Path;
 use crate::time::Instant;
 use crate::tunnel::attempts::{Attempts, Next};
+use crate::tunnel::displacement::Displacement;
 use crate::tunnel::progress::Progress;
 use crate::tunnel::reconnect::{Backoff, jittered};
-use crate::tunnel::settings::{EarlierAddresses, Host, TunnelSettings};
+use crate::tunnel::settings::{EarlierAddresses, Host, LocalIdentity, TunnelSettings};
 
 /// One thing to do. Actions are carried out in order; `Data` is acknowledged before the next one.
 #[derive(Debug)]
@@ -73,6 +75,7 @@ pub struct Tunnel {
     state: State,
     attempts: Attempts,
     backoff: Backoff,
+    displacement: Displacement,
     earlier: EarlierAddresses,
     actions: VecDeque<TunnelAction>,
 }
@@ -89,7 +92,8 @@ struct Connected {
     session: Session,
     remote: IpAddr,
     children: Vec<ChildUp>,
-    configured: bool,
+    /// When addresses and routes were set.
+    up_since: Option<Instant>,
     closing: bool,
 }
 
@@ -110,6 +114,7 @@ impl Tunnel {
             state: State::Closed,
             attempts,
             backoff,
+            displacement: Displacement::default(),
             earlier: EarlierAddresses::default(),
             actions: VecDeque::new(),
         };
@@ -163,8 +168,10 @@ impl Tunnel {
         }
         match answer {
             Ok(routes) => {
-                connected.configured = true;
-                self.backoff.reset();
+                connected.up_since.get_or_insert(now);
+                if self.displacement.suspected().is_none() {
+                    self.backoff.reset();
+                }
                 self.progress(routes);
                 self.progress(Progress::Up);
             }
@@ -214,7 +221,7 @@ impl Tunnel {
         let (state, connected) = match &self.state {
             State::Resolving(_) => ("resolving", None),
             State::Binding(..) => ("binding", None),
-            State::Connected(connected) if connected.configured => ("up", Some(connected)),
+            State::Connected(connected) if connected.up_since.is_some() => ("up", Some(connected)),
             State::Connected(connected) => ("connecting", Some(connected)),
             State::Waiting(_) => ("waiting", None),
             State::Closed => ("closed", None),
@@ -264,7 +271,7 @@ impl Tunnel {
             session,
             remote,
             children: Vec::new(),
-            configured: false,
+            up_since: None,
             closing: false,
         }));
         self.with_session(now, |_| {});
@@ -316,7 +323,7 @@ impl Tunnel {
         let State::Connected(connected) = &mut self.state else { return };
         let Some(place) = connected.children.iter().position(|child| child.child == gone) else { return };
         let remote = connected.children.remove(place).remote;
-        let (configured, left) = (connected.configured, connected.children.clone());
+        let (configured, left) = (connected.up_since.is_some(), connected.children.clone());
         self.progress(Progress::ChildGone { remote });
         if configured && !left.is_empty() {
             self.actions.push_back(TunnelAction::Configure(left));
@@ -336,9 +343,21 @@ impl Tunnel {
         self.actions.push_back(TunnelAction::Configure(children));
     }
 
+    fn displaced(&self, times: u32) -> String {
+        let identity = match &self.settings.local_identity {
+            LocalIdentity::Fixed(identity) => identity.to_string(),
+            LocalIdentity::SourceAddress => "the address we send from".into(),
+        };
+        format!(
+            "another client uses this identity ({identity}), as it seems: {times} tunnels in a row have ended soon after \
+             they came up. Give each replica an identity of its own ([local] id = \"${{HOSTNAME}}\"), or let the \
+             gateway keep all of them (strongSwan: uniqueids=never)"
+        )
+    }
+
     fn handle_end(&mut self, now: Instant, failure: Failure) {
         let State::Connected(connected) = &self.state else { return };
-        let (remote, was_up, closing) = (connected.remote, connected.configured, connected.closing);
+        let (remote, up_since, closing) = (connected.remote, connected.up_since, connected.closing);
         if closing {
             let confirmed = matches!(failure, Failure::ClosedByUs { confirmed: true });
             self.state = State::Closed;
@@ -346,11 +365,22 @@ impl Tunnel {
             return;
         }
         let refused = failure.is_refusal();
+        if let Some(up_since) = up_since {
+            self.displacement.ended(now.since(up_since), &failure);
+        }
+        let was_up = up_since.is_some();
         self.progress(Progress::Down { remote, failure, was_up });
         if was_up {
-            // What worked a moment ago is tried again soon, but not by all replicas in the same instant.
             self.attempts.start_over();
-            let wait = jittered(self.settings.reconnect.first, &mut *self.random);
+            let wait = match self.displacement.suspected() {
+                // Whoever connects again at once displaces the other in turn.
+                Some(times) => {
+                    self.progress(Progress::Notice(self.displaced(times)));
+                    self.backoff.next(true, &mut *self.random)
+                }
+                // What worked a moment ago is tried again soon, but not by all replicas in the same instant.
+                None => jittered(self.settings.reconnect.first, &mut *self.random),
+            };
             self.state = self.wait(now, wait);
         } else {
             self.try_next(now, refused);
