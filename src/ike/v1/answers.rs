@@ -60,9 +60,14 @@ impl Answers {
         self.given.push_back(Answer { digest: digest(received), path, datagrams, repetitions: 0 });
     }
 
+    /// Whether `message` was answered before.
+    pub(super) fn knows(&self, message: &[u8]) -> bool {
+        !self.given.is_empty() && self.given.iter().any(|answer| answer.digest == digest(message))
+    }
+
     /// Whether `message` was answered before; then it gets the same answer, a bounded number of times.
     pub(super) fn repeat(&mut self, ctx: &mut Context<'_>, message: &[u8]) -> bool {
-        if self.given.is_empty() {
+        if !self.knows(message) {
             return false;
         }
         let digest = digest(message);
@@ -99,16 +104,20 @@ impl Answers {
         self.go_on(sa, transaction.message_id, transaction.next_iv.clone());
     }
 
-    /// Seals the answer to `transaction`; its exchange goes on behind it.
-    pub(super) fn answer(
+    /// Seals the answer to `transaction`, which came as `received`, sends it, and keeps it.
+    pub(super) fn reply(
         &mut self,
+        ctx: &mut Context<'_>,
         sa: &mut IsakmpSa,
-        transaction: &Transaction,
+        (transaction, received): (&Transaction, &[u8]),
         kind: u8,
         attributes: Vec<(u16, Vec<u8>)>,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<()> {
         let answer = Attributes { kind, identifier: transaction.attributes.identifier, attributes };
-        self.seal(sa, transaction.message_id, transaction.next_iv.clone(), &answer)
+        let message = self.seal(sa, transaction.message_id, transaction.next_iv.clone(), &answer)?;
+        ctx.transmit(sa.path, message.clone());
+        self.keep(received, sa.path, vec![message]);
+        Some(())
     }
 
     /// Seals the first message of a transaction exchange of ours.

@@ -15,9 +15,11 @@ use crate::ike::context::Context;
 use crate::ike::liveness::Liveness;
 use crate::ike::timer::earliest;
 use crate::ike::v1::State;
+use crate::ike::v1::answers::Transaction;
 use crate::ike::v1::child::{Aged, Child, Standing};
 use crate::ike::v1::header::Cookies;
 use crate::ike::v1::opening::Opened;
+use crate::ike::v1::{mode_config, xauth};
 use crate::sa::command::{ChildId, DataCommand, DataReport, LifetimeMark};
 use crate::sa::path::Path;
 use crate::time::Instant;
@@ -51,10 +53,10 @@ type Flow = ControlFlow<Failure>;
 impl Established {
     /// Starts the first quick mode.
     pub(super) fn start(ctx: &mut Context<'_>, opened: Opened) -> State {
-        let Opened { settings, sa, configuration, .. } = opened;
+        let Opened { settings, sa, configuration, answers } = opened;
         let mut established = Self {
             renewal: Renewal::new(ctx, settings, &sa, &configuration),
-            current: Association::new(sa),
+            current: Association::new(sa, answers),
             older: Vec::new(),
             children: first_set::children(ctx.profile, &configuration),
             configuration,
@@ -153,6 +155,15 @@ impl Established {
 
     fn advance(&mut self, ctx: &mut Context<'_>, path: Path, message: &[u8], admitted: Admitted) -> Flow {
         match admitted {
+            Admitted::Repeated { cookies } => {
+                if let Some(association) = self.association_mut(cookies) {
+                    association.answers.repeat(ctx, message);
+                }
+                Flow::Continue(())
+            }
+            Admitted::Transaction { cookies, transaction } => {
+                self.receive_transaction(ctx, cookies, &transaction, message)
+            }
             Admitted::Renewal => self.renewal_datagram(ctx, path, message),
             Admitted::Hint(name) => self.receive_hint(ctx, name),
             Admitted::Answer { exchange, answer } => self.receive_answer(ctx, exchange, *answer, message),
@@ -233,6 +244,28 @@ impl Established {
             self.quick_modes.note_hint(name);
         }
         if self.liveness.take_hint(ctx.now) { self.probe(ctx) } else { Flow::Continue(()) }
+    }
+
+    /// The gateway may set attributes at any time. XAUTH was over before; where it was not agreed on, a gateway that asks for it takes no quick mode.
+    fn receive_transaction(
+        &mut self,
+        ctx: &mut Context<'_>,
+        cookies: Cookies,
+        transaction: &Transaction,
+        message: &[u8],
+    ) -> Flow {
+        let is_stuck = self.first_set.is_some() && !self.renewal.has_xauth();
+        let Some(association) = self.association_mut(cookies) else { return Flow::Continue(()) };
+        let Association { sa, answers, .. } = association;
+        if is_stuck && xauth::is_request(&transaction.attributes) {
+            xauth::refuse(ctx, sa, answers, transaction, message);
+            return Flow::Break(Failure::XauthWanted);
+        }
+        match mode_config::answer_late(ctx, sa, answers, transaction, message) {
+            Ok(()) => self.liveness.heard(ctx.now),
+            Err(reason) => ctx.dropped(reason),
+        }
+        Flow::Continue(())
     }
 
     fn probe(&mut self, _ctx: &mut Context<'_>) -> Flow {

@@ -61,17 +61,6 @@ enum Admitted {
     News(News),
 }
 
-/// What a SET came to that arrived when nothing was asked.
-#[derive(Debug)]
-pub(super) enum Late {
-    /// It is acknowledged; what it said, as far as it was asked for at the beginning.
-    Acknowledged(Configuration),
-    /// XAUTH is wanted, and none is configured: it is refused.
-    XauthWanted,
-    /// It is answered, and nothing follows from it.
-    Answered,
-}
-
 impl AwaitConfiguration {
     /// Asks, if there is something to ask for.
     pub(super) fn start(ctx: &mut Context<'_>, attempt: &mut Attempt, mut sa: IsakmpSa) -> Next {
@@ -148,7 +137,8 @@ impl AwaitConfiguration {
         transaction: &Transaction,
     ) -> Next {
         let acknowledged = acknowledged(&transaction.attributes);
-        if !attempt.reply(ctx, &mut self.sa, (transaction, datagram.message), kind::ACK, acknowledged) {
+        if attempt.answers.reply(ctx, &mut self.sa, (transaction, datagram.message), kind::ACK, acknowledged).is_none()
+        {
             farewell(ctx, &mut self.sa);
             return Next::Failed(Failure::Unsendable { phase: Phase::ModeConfig });
         }
@@ -166,12 +156,16 @@ impl AwaitConfiguration {
         datagram: &Datagram<'_>,
         transaction: &Transaction,
     ) -> Next {
-        let is_xauth = xauth::is_xauth(&transaction.attributes);
-        let attributes = if is_xauth { xauth::refusal() } else { Vec::new() };
-        let _ = attempt.reply(ctx, &mut self.sa, (transaction, datagram.message), kind::REPLY, attributes);
-        if is_xauth && attempt.settings.xauth.is_none() {
-            farewell(ctx, &mut self.sa);
-            return Next::Failed(Failure::XauthWanted);
+        if xauth::is_request(&transaction.attributes) {
+            xauth::refuse(ctx, &mut self.sa, &mut attempt.answers, transaction, datagram.message);
+            if attempt.settings.xauth.is_none() {
+                farewell(ctx, &mut self.sa);
+                return Next::Failed(Failure::XauthWanted);
+            }
+        } else {
+            let nothing = Vec::new();
+            let reply = (transaction, datagram.message);
+            let _ = attempt.answers.reply(ctx, &mut self.sa, reply, kind::REPLY, nothing);
         }
         Next::Wait(Stage::Configuration(self))
     }
@@ -192,33 +186,21 @@ impl AwaitConfiguration {
     }
 }
 
-/// Answers what the gateway begins after the opening: a SET is acknowledged whenever it comes. Repetitions are not for here: ask `Answers::repeat` first.
+/// Answers what the gateway begins after the opening: a SET is acknowledged whenever it comes, though the addresses stay those of the opening.
+/// Repetitions are not for here: ask `Answers::repeat` first.
 pub(super) fn answer_late(
     ctx: &mut Context<'_>,
     sa: &mut IsakmpSa,
     answers: &mut Answers,
-    (header, message): (&Header, &[u8]),
-    rest: &[u8],
-) -> Result<Late, DropReason> {
-    let transaction = answers.admit(sa, header, rest)?;
-    let is_xauth = xauth::is_xauth(&transaction.attributes);
+    transaction: &Transaction,
+    message: &[u8],
+) -> Result<(), DropReason> {
     let (kind, attributes) = match transaction.attributes.kind {
         kind::SET => (kind::ACK, acknowledged(&transaction.attributes)),
-        kind::REQUEST if is_xauth => (kind::REPLY, xauth::refusal()),
-        kind::REQUEST => (kind::REPLY, Vec::new()),
+        kind::REQUEST if !xauth::is_xauth(&transaction.attributes) => (kind::REPLY, Vec::new()),
         _ => return Err(DropReason::Unacceptable),
     };
-    let answer = answers.answer(sa, &transaction, kind, attributes).ok_or(DropReason::Unacceptable)?;
-    ctx.transmit(sa.path, answer.clone());
-    answers.keep(message, sa.path, vec![answer]);
-    if transaction.attributes.kind == kind::REQUEST {
-        return Ok(if is_xauth { Late::XauthWanted } else { Late::Answered });
-    }
-    if is_xauth {
-        return Ok(Late::Answered);
-    }
-    let configuration = accept(ctx, sa.path.remote.ip(), &transaction.attributes);
-    Ok(configuration.map_or(Late::Answered, Late::Acknowledged))
+    answers.reply(ctx, sa, (transaction, message), kind, attributes).ok_or(DropReason::Unacceptable)
 }
 
 /// What is asked for, in a fixed order.

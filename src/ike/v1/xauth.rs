@@ -5,7 +5,7 @@ use crate::crypto::secret::Secret;
 use crate::ike::action::{DropReason, Event, Failure, Phase};
 use crate::ike::context::Context;
 use crate::ike::profile::Xauth;
-use crate::ike::v1::answers::{Transaction, kind};
+use crate::ike::v1::answers::{Answers, Transaction, kind};
 use crate::ike::v1::header::ExchangeType;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::Attributes;
@@ -86,7 +86,7 @@ impl AwaitUser {
         }
         let transaction = attempt.answers.admit(&self.sa, &datagram.header, datagram.rest)?;
         match transaction.attributes.kind {
-            kind::REQUEST if is_xauth(&transaction.attributes) => Ok(Admitted::Request(transaction)),
+            _ if is_request(&transaction.attributes) => Ok(Admitted::Request(transaction)),
             kind::SET => {
                 let status = value(&transaction.attributes, STATUS).and_then(|status| <[u8; 2]>::try_from(status).ok());
                 let status = status.ok_or(DropReason::Unacceptable)?;
@@ -129,7 +129,8 @@ impl AwaitUser {
             // draft-beaulieu-ike-xauth-02 §3.2: who cannot do what is asked for says so in its reply.
             Asked::More(what) => (vec![(STATUS, FAIL.to_vec())], Some(what)),
         };
-        if !attempt.reply(ctx, &mut self.sa, (transaction, datagram.message), kind::REPLY, attributes) {
+        if attempt.answers.reply(ctx, &mut self.sa, (transaction, datagram.message), kind::REPLY, attributes).is_none()
+        {
             return self.fail(ctx, Failure::Unsendable { phase: Phase::Xauth });
         }
         if let Some(what) = refusal {
@@ -150,7 +151,8 @@ impl AwaitUser {
     ) -> Next {
         self.listen(&transaction.attributes);
         let acknowledged = vec![(STATUS, status.to_vec())];
-        if !attempt.reply(ctx, &mut self.sa, (transaction, datagram.message), kind::ACK, acknowledged) {
+        if attempt.answers.reply(ctx, &mut self.sa, (transaction, datagram.message), kind::ACK, acknowledged).is_none()
+        {
             return self.fail(ctx, Failure::Unsendable { phase: Phase::Xauth });
         }
         let user = attempt.settings.xauth.as_ref().map(|xauth| xauth.user.clone()).unwrap_or_default();
@@ -193,9 +195,21 @@ pub(super) fn is_xauth(attributes: &Attributes) -> bool {
     attributes.attributes.iter().any(|(kind, _)| (TYPE..=ANSWER).contains(kind))
 }
 
-/// What says that we do not do it.
-pub(super) fn refusal() -> Vec<(u16, Vec<u8>)> {
-    vec![(STATUS, FAIL.to_vec())]
+/// Whether the gateway asks for a name or a password.
+pub(super) fn is_request(attributes: &Attributes) -> bool {
+    attributes.kind == kind::REQUEST && is_xauth(attributes)
+}
+
+/// Says that we do not do it.
+pub(super) fn refuse(
+    ctx: &mut Context<'_>,
+    sa: &mut IsakmpSa,
+    answers: &mut Answers,
+    transaction: &Transaction,
+    message: &[u8],
+) {
+    // Whether it could be said makes no difference.
+    let _ = answers.reply(ctx, sa, (transaction, message), kind::REPLY, vec![(STATUS, FAIL.to_vec())]);
 }
 
 /// The status that a SET brings, as it is acknowledged.

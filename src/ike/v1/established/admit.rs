@@ -1,6 +1,7 @@
 //! What a datagram is, found out without changing anything: nothing comes from here that its hash does not vouch for, but for hints.
 
 use crate::ike::action::DropReason;
+use crate::ike::v1::answers::Transaction;
 use crate::ike::v1::established::Established;
 use crate::ike::v1::established::association::Association;
 use crate::ike::v1::established::quick_modes::Name;
@@ -17,6 +18,10 @@ pub(super) const FIRST_STATUS: u16 = 16384;
 
 /// What a datagram is.
 pub(super) enum Admitted {
+    /// It was answered, and comes again.
+    Repeated { cookies: Cookies },
+    /// A transaction exchange: Mode Config or XAUTH.
+    Transaction { cookies: Cookies, transaction: Box<Transaction> },
     /// It belongs to the opening that is to replace the current SA.
     Renewal,
     /// Not protected: perhaps a reason to ask. The error it claims.
@@ -46,6 +51,10 @@ impl Established {
         };
         // RFC 3947 §4: after the change of ports, messages on the old ones are dropped. The port may be another: a NAT need not keep it.
         let ours = association.sa.path;
+        if path.remote.ip() == ours.remote.ip() && association.answers.knows(message) {
+            // Before the change, too: the gateway that repeats aggressive mode's second message has not seen our third.
+            return Ok(Admitted::Repeated { cookies: header.cookies });
+        }
         if path.remote.ip() != ours.remote.ip() || path.framing != ours.framing {
             return Err(DropReason::WrongAddress);
         }
@@ -58,6 +67,10 @@ impl Established {
         match header.exchange {
             ExchangeType::QUICK_MODE => self.admit_quick_mode(association, &header, rest, message),
             ExchangeType::INFORMATIONAL => admit_informational(association, &header, rest),
+            ExchangeType::TRANSACTION => {
+                let transaction = Box::new(association.answers.admit(&association.sa, &header, rest)?);
+                Ok(Admitted::Transaction { cookies: header.cookies, transaction })
+            }
             _ => Err(DropReason::NotOurs),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::ike::context::Context;
+use crate::ike::v1::answers::Answers;
 use crate::ike::v1::header::{Cookies, ExchangeType};
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::{Delete, Informational};
@@ -16,6 +17,8 @@ const PROTOCOL_ISAKMP: u8 = 1;
 /// See the module.
 pub(super) struct Association {
     pub(super) sa: IsakmpSa,
+    /// What the opening answered, and transaction exchanges since.
+    pub(super) answers: Answers,
     used: VecDeque<(ExchangeType, u32)>,
     /// It was replaced, and is deleted then.
     pub(super) delete_at: Option<Instant>,
@@ -24,8 +27,8 @@ pub(super) struct Association {
 }
 
 impl Association {
-    pub(super) fn new(sa: IsakmpSa) -> Self {
-        Self { sa, used: VecDeque::new(), delete_at: None, deleted: false }
+    pub(super) fn new(sa: IsakmpSa, answers: Answers) -> Self {
+        Self { sa, answers, used: VecDeque::new(), delete_at: None, deleted: false }
     }
 
     pub(super) fn is_named(&self, cookies: Cookies) -> bool {

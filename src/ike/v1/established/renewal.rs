@@ -47,6 +47,11 @@ impl Renewal {
         Self { settings, profile: asking_for(ctx.profile, configuration), at, opening: None }
     }
 
+    /// Whether a name and a password are configured.
+    pub(super) fn has_xauth(&self) -> bool {
+        self.settings.xauth.is_some()
+    }
+
     pub(super) fn owns(&self, cookies: Cookies) -> bool {
         self.opening.as_ref().is_some_and(|opening| opening.owns(cookies))
     }
@@ -131,10 +136,10 @@ impl Established {
     }
 
     fn adopt(&mut self, ctx: &mut Context<'_>, opened: Opened) -> Flow {
-        let Opened { settings, sa, configuration, .. } = opened;
+        let Opened { settings, sa, configuration, answers } = opened;
         let (before, after) = (addresses(&self.configuration), addresses(&configuration));
         self.renewal = Renewal::new(ctx, settings, &sa, &configuration);
-        let mut old = std::mem::replace(&mut self.current, Association::new(sa));
+        let mut old = std::mem::replace(&mut self.current, Association::new(sa, answers));
         old.delete_at = Some(ctx.now.after(OLD_SA_TIME));
         if old.deleted {
             self.forget_quick_modes(ctx, old.sa.cookies);

@@ -8,9 +8,8 @@ use crate::ike::context::Context;
 use crate::ike::profile::Ikev1;
 use crate::ike::retransmit::{Retransmission, Verdict};
 use crate::ike::timer::earliest;
-use crate::ike::v1::answers::{Answers, Transaction};
+use crate::ike::v1::answers::Answers;
 use crate::ike::v1::header::{Cookies, ExchangeType, Flags, Header, PayloadType};
-use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::offer::Method;
 use crate::ike::wire::chain::Contents;
 use crate::sa::path::Path;
@@ -108,21 +107,6 @@ impl Attempt {
         let datagrams = vec![message];
         datagrams.iter().for_each(|datagram| ctx.transmit(self.path, datagram.clone()));
         datagrams
-    }
-
-    /// Answers a message of a transaction exchange, and keeps the answer. Whether that was possible.
-    pub(in crate::ike::v1) fn reply(
-        &mut self,
-        ctx: &mut Context<'_>,
-        sa: &mut IsakmpSa,
-        (transaction, received): (&Transaction, &[u8]),
-        kind: u8,
-        attributes: Vec<(u16, Vec<u8>)>,
-    ) -> bool {
-        let Some(answer) = self.answers.answer(sa, transaction, kind, attributes) else { return false };
-        let datagrams = self.say(ctx, answer);
-        self.answers.keep(received, self.path, datagrams);
-        true
     }
 
     /// It is the gateway's turn: waits as long as for an answer, and sends nothing.
