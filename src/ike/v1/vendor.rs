@@ -109,3 +109,6 @@ impl PeerCapabilities {
 const fn same_but_version(one: u128, other: u128) -> bool {
     one >> 16 == other >> 16
 }
+
+#[cfg(test)]
+mod tests;

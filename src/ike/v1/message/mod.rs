@@ -12,3 +12,6 @@ mod table;
 pub use payload::{Attributes, Delete, Identification, Notify};
 pub use phase1::{AggressiveAnswer, AggressiveOpening, AggressiveProof, MainModeAuth, MainModeKeys, MainModeProposal};
 pub use phase2::{Hashed, Informational, QuickModeProposal};
+
+#[cfg(test)]
+mod tests;

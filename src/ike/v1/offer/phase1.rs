@@ -29,7 +29,7 @@ pub(in crate::ike::v1) fn phase1(offers: &[IkeOffer], method: Method, lifetime: 
             attributes: [offered.octets(), lifetime.clone()].concat(),
         })
         .collect();
-    // 255 transforms of 36 octets fit.
+    // There are 128 combinations of 36 octets at most.
     write_proposal(NUMBER, PROTO_ISAKMP, &[], &transforms).unwrap_or_default()
 }
 
@@ -78,7 +78,6 @@ fn offered(offers: &[IkeOffer], method: Method) -> Vec<Offered<IkeSuite>> {
             all.push(offered);
         }
     }
-    all.truncate(usize::from(u8::MAX));
     all
 }
 

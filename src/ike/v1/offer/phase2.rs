@@ -41,7 +41,7 @@ pub(in crate::ike::v1) fn phase2(offers: &[EspOffer], terms: Phase2Terms) -> Vec
             attributes: [offered.octets(), lifetime.clone()].concat(),
         })
         .collect();
-    // 255 transforms of 52 octets fit.
+    // There are 58 combinations of 52 octets at most.
     write_proposal(NUMBER, PROTO_IPSEC_ESP, &terms.spi.to_octets(), &transforms).unwrap_or_default()
 }
 
@@ -152,7 +152,6 @@ fn offered(offers: &[EspOffer], pfs: Option<Group>, nat_traversal: NatTraversal)
             all.push(offered);
         }
     }
-    all.truncate(usize::from(u8::MAX));
     all
 }
 
