@@ -13,7 +13,7 @@ use crate::ike::v1::message::Attributes;
 use crate::sa::path::Path;
 
 /// Answers that are kept, the newest ones.
-const MOST_ANSWERS: usize = 8;
+const MOST_ANSWERS: usize = 32;
 /// How often one answer is repeated: anyone can send a copy of a message.
 const MOST_REPETITIONS: u32 = 10;
 /// Transaction exchanges whose IV is kept, the newest ones.

@@ -7,8 +7,10 @@ use crate::crypto::random::Random;
 use crate::ike::action::{ChildUp, Configuration, Deadline, Event, Side, Timer};
 use crate::ike::context::Context;
 use crate::ike::timer::{earliest, percent_of, random_part};
-use crate::ike::v1::quick_mode::{Agreed, Pair};
+use crate::ike::v1::message::Notify;
+use crate::ike::v1::quick_mode::{Agreed, Pair, shortened};
 use crate::sa::command::{ChildId, DataCommand, OutboundParameters};
+use crate::sa::lifetime::Lifetime;
 use crate::sa::spi::{InboundSpi, OutboundSpi};
 use crate::sa::suite::EspSuite;
 use crate::time::Instant;
@@ -324,6 +326,30 @@ impl Child {
         if self.sas.iter().any(|sa| sa.inbound == inbound && sa.is_held()) {
             self.release(ctx, inbound, configuration);
         }
+    }
+
+    /// RESPONDER-LIFETIME of one of its SAs, which is named by what the gateway receives on (RFC 2407 §4.6.3.1).
+    pub(super) fn shorten(&mut self, ctx: &mut Context<'_>, notify: &Notify) {
+        let newest = self.sas.last().map(|sa| sa.inbound);
+        for sa in &mut self.sas {
+            let whole = Lifetime { time: sa.ends_at.map(|end| end.since(sa.installed_at)), ..Lifetime::default() };
+            let Some(time) = shortened(whole, std::slice::from_ref(notify), sa.outbound).time else { continue };
+            if Some(time) == whole.time {
+                continue;
+            }
+            // There is time to replace it, however late it was said.
+            let end = sa.installed_at.after(time).max(ctx.now.after(GRACE));
+            sa.ends_at = Some(end);
+            if Some(sa.inbound) == newest {
+                let at = replacement(ctx.now, end.since(ctx.now), ctx.random);
+                self.wanted_at = self.wanted_at.map(|known| known.min(at));
+            }
+        }
+    }
+
+    /// The SA that the gateway receives on with this SPI.
+    pub(super) fn inbound_of(&self, outbound: OutboundSpi) -> Option<InboundSpi> {
+        self.sas.iter().find(|sa| sa.outbound == outbound).map(|sa| sa.inbound)
     }
 
     /// All SPIs that we receive on.

@@ -53,7 +53,10 @@ type Flow = ControlFlow<Failure>;
 impl Established {
     /// Starts the first quick mode.
     pub(super) fn start(ctx: &mut Context<'_>, opened: Opened) -> State {
-        let Opened { settings, sa, configuration, answers } = opened;
+        let Opened { settings, sa, mut configuration, answers } = opened;
+        if !ctx.profile.request.asks() {
+            configuration.addresses.clone_from(&ctx.profile.request.fixed);
+        }
         let mut established = Self {
             renewal: Renewal::new(ctx, settings, &sa, &configuration),
             current: Association::new(sa, answers),
@@ -167,16 +170,8 @@ impl Established {
             Admitted::Renewal => self.renewal_datagram(ctx, path, message),
             Admitted::Hint(name) => self.receive_hint(ctx, name),
             Admitted::Answer { exchange, answer } => self.receive_answer(ctx, exchange, *answer, message),
-            Admitted::AnswerAgain { exchange } => {
-                self.confirm_again(ctx, exchange);
-                Flow::Continue(())
-            }
             Admitted::Request { cookies, request } => {
-                self.receive_request(ctx, cookies, *request);
-                Flow::Continue(())
-            }
-            Admitted::RequestAgain { exchange } => {
-                self.answer_again(ctx, exchange);
+                self.receive_request(ctx, cookies, *request, message);
                 Flow::Continue(())
             }
             Admitted::Confirmation { exchange } => {

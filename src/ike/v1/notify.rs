@@ -7,11 +7,15 @@ use std::fmt;
 pub(super) struct NotifyKind(pub(super) u16);
 
 impl NotifyKind {
+    pub(super) const INVALID_COOKIE: Self = Self(4);
+    pub(super) const INVALID_SPI: Self = Self(11);
     pub(super) const NO_PROPOSAL_CHOSEN: Self = Self(14);
+    pub(super) const PAYLOAD_MALFORMED: Self = Self(16);
     pub(super) const INVALID_KEY_INFORMATION: Self = Self(17);
     pub(super) const INVALID_ID_INFORMATION: Self = Self(18);
     pub(super) const INVALID_HASH_INFORMATION: Self = Self(23);
     pub(super) const AUTHENTICATION_FAILED: Self = Self(24);
+    pub(super) const CONNECTED: Self = Self(16384);
     pub(super) const RESPONDER_LIFETIME: Self = Self(24576);
     pub(super) const INITIAL_CONTACT: Self = Self(24578);
 

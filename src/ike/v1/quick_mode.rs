@@ -3,62 +3,26 @@
 
 mod identity;
 mod initiator;
-mod lifetime;
 mod responder;
 
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::ike::profile::{ChildProfile, Profile};
 use crate::ike::v1::isakmp_sa::IsakmpSa;
-use crate::ike::v1::offer::{Phase2Choice, Phase2Terms};
+use crate::ike::v1::message::Notify;
+use crate::ike::v1::notify::NotifyKind;
+use crate::ike::v1::offer::{self, Phase2Choice, Phase2Terms};
 use crate::ike::v1::vendor::NatTraversal;
 use crate::sa::command::{InboundParameters, OutboundParameters};
 use crate::sa::lifetime::Lifetime;
 use crate::sa::selector::Selector;
-use crate::sa::spi::InboundSpi;
+use crate::sa::spi::{InboundSpi, OutboundSpi};
 use crate::sa::suite::Group;
 
 pub(super) use initiator::{Answer, AwaitAnswer, Completed, Rejected};
 pub(super) use responder::{AwaitConfirmation, Request};
 
-/// Error notifies that quick mode sends and understands (RFC 2408 §3.14.1).
-pub(super) mod notify {
-    pub(in crate::ike::v1) const NO_PROPOSAL_CHOSEN: u16 = 14;
-    pub(in crate::ike::v1) const PAYLOAD_MALFORMED: u16 = 16;
-    pub(in crate::ike::v1) const INVALID_KEY_INFORMATION: u16 = 17;
-    pub(in crate::ike::v1) const INVALID_ID_INFORMATION: u16 = 18;
-
-    /// The RFC's name, or the number.
-    pub(in crate::ike::v1) fn name(kind: u16) -> String {
-        let name = match kind {
-            1 => "INVALID-PAYLOAD-TYPE",
-            2 => "DOI-NOT-SUPPORTED",
-            3 => "SITUATION-NOT-SUPPORTED",
-            4 => "INVALID-COOKIE",
-            5 => "INVALID-MAJOR-VERSION",
-            6 => "INVALID-MINOR-VERSION",
-            7 => "INVALID-EXCHANGE-TYPE",
-            8 => "INVALID-FLAGS",
-            9 => "INVALID-MESSAGE-ID",
-            10 => "INVALID-PROTOCOL-ID",
-            11 => "INVALID-SPI",
-            12 => "INVALID-TRANSFORM-ID",
-            13 => "ATTRIBUTES-NOT-SUPPORTED",
-            NO_PROPOSAL_CHOSEN => "NO-PROPOSAL-CHOSEN",
-            15 => "BAD-PROPOSAL-SYNTAX",
-            PAYLOAD_MALFORMED => "PAYLOAD-MALFORMED",
-            INVALID_KEY_INFORMATION => "INVALID-KEY-INFORMATION",
-            INVALID_ID_INFORMATION => "INVALID-ID-INFORMATION",
-            23 => "INVALID-HASH-INFORMATION",
-            24 => "AUTHENTICATION-FAILED",
-            27 => "NOTIFY-SA-LIFETIME",
-            29 => "UNSUPPORTED-EXCHANGE-TYPE",
-            30 => "UNEQUAL-PAYLOAD-LENGTHS",
-            _ => return format!("notify {kind}"),
-        };
-        name.to_owned()
-    }
-}
+const PROTOCOL_ESP: u8 = 3;
 
 /// What one quick mode is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +70,16 @@ fn nonce(profile: &Profile, random: &mut dyn Random) -> Vec<u8> {
     nonce
 }
 
+/// What RESPONDER-LIFETIME notifies for the SA that the gateway receives on make of `lifetime` (RFC 2407 §4.6.3.1).
+pub(super) fn shortened(lifetime: Lifetime, notifies: &[Notify], spi: OutboundSpi) -> Lifetime {
+    let named = |notify: &&Notify| {
+        NotifyKind(notify.kind) == NotifyKind::RESPONDER_LIFETIME
+            && notify.protocol == PROTOCOL_ESP
+            && notify.spi == spi.to_octets()
+    };
+    notifies.iter().filter(named).fold(lifetime, |lifetime, notify| offer::shortened_phase2(lifetime, &notify.data))
+}
+
 /// Both directions' keys and parameters; `None` for a suite that has no keys.
 fn agree(
     profile: &ChildProfile,
@@ -114,11 +88,10 @@ fn agree(
     spi: InboundSpi,
     choice: &Phase2Choice,
     secrets: &Secrets<'_>,
-    lifetime: Lifetime,
 ) -> Option<Agreed> {
     let keys = |spi| sa.skeyid.keymat(choice.suite, spi, secrets.nonces, secrets.shared);
     // Time is kept where the SAs are replaced: the packet path's own mark would come at the same share of it in every replica.
-    let limits = Lifetime { time: None, ..lifetime };
+    let limits = Lifetime { time: None, ..choice.lifetime };
     let inbound = InboundParameters {
         spi,
         suite: choice.suite,
@@ -137,5 +110,5 @@ fn agree(
         path: sa.path,
         lifetime: limits,
     };
-    Some(Agreed { inbound: Box::new(inbound), outbound: Box::new(outbound), lifetime })
+    Some(Agreed { inbound: Box::new(inbound), outbound: Box::new(outbound), lifetime: choice.lifetime })
 }

@@ -3,18 +3,16 @@
 use crate::ike::action::DropReason;
 use crate::ike::v1::answers::Transaction;
 use crate::ike::v1::established::Established;
-use crate::ike::v1::established::association::Association;
 use crate::ike::v1::established::quick_modes::Name;
 use crate::ike::v1::header::{Cookies, ExchangeType, Header};
+use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::Informational;
-use crate::ike::v1::quick_mode::{Answer, Request, notify};
+use crate::ike::v1::notify::NotifyKind;
+use crate::ike::v1::quick_mode::{Answer, Request};
 use crate::sa::path::Path;
 
 /// The only major number there is here (RFC 2408 §3.1).
 const MAJOR: u8 = 1;
-
-/// Notifies from here on are no errors (RFC 2408 §3.14.1).
-pub(super) const FIRST_STATUS: u16 = 16384;
 
 /// What a datagram is.
 pub(super) enum Admitted {
@@ -28,12 +26,8 @@ pub(super) enum Admitted {
     Hint(Option<String>),
     /// The second message of a quick mode of ours.
     Answer { exchange: Name, answer: Box<Answer> },
-    /// It again: the gateway missed our third.
-    AnswerAgain { exchange: Name },
     /// The first message of a quick mode of the gateway's.
     Request { cookies: Cookies, request: Box<Request> },
-    /// It again: the gateway missed our second.
-    RequestAgain { exchange: Name },
     /// The third.
     Confirmation { exchange: Name },
     /// An informational exchange.
@@ -65,8 +59,8 @@ impl Established {
             return Err(DropReason::NotOurs);
         }
         match header.exchange {
-            ExchangeType::QUICK_MODE => self.admit_quick_mode(association, &header, rest, message),
-            ExchangeType::INFORMATIONAL => admit_informational(association, &header, rest),
+            ExchangeType::QUICK_MODE => self.admit_quick_mode(&association.sa, &header, rest),
+            ExchangeType::INFORMATIONAL => self.admit_informational(&association.sa, &header, rest),
             ExchangeType::TRANSACTION => {
                 let transaction = Box::new(association.answers.admit(&association.sa, &header, rest)?);
                 Ok(Admitted::Transaction { cookies: header.cookies, transaction })
@@ -75,48 +69,37 @@ impl Established {
         }
     }
 
-    fn admit_quick_mode(
-        &self,
-        association: &Association,
-        header: &Header,
-        rest: &[u8],
-        message: &[u8],
-    ) -> Result<Admitted, DropReason> {
-        let (sa, cookies) = (&association.sa, header.cookies);
+    fn admit_quick_mode(&self, sa: &IsakmpSa, header: &Header, rest: &[u8]) -> Result<Admitted, DropReason> {
+        let cookies = header.cookies;
         let exchange = Name { cookies, message_id: header.message_id };
         if let Some(ours) = self.quick_modes.ours(exchange) {
             let answer = Box::new(ours.admit(sa, header, rest)?);
             return Ok(Admitted::Answer { exchange, answer });
         }
         if let Some(theirs) = self.quick_modes.theirs(exchange) {
-            if theirs.is_repetition(message) {
-                return Ok(Admitted::RequestAgain { exchange });
-            }
             theirs.confirm(sa, header, rest)?;
             return Ok(Admitted::Confirmation { exchange });
         }
-        if self.quick_modes.was_answered_by(exchange, message) {
-            return Ok(Admitted::AnswerAgain { exchange });
-        }
         // RFC 2409 §5.5: a message ID names one exchange.
-        if self.quick_modes.is_finished(exchange) || association.has_used(header.exchange, header.message_id) {
+        if sa.knows_message_id(header.message_id) {
             return Err(DropReason::OutsideWindow);
         }
-        let request = Box::new(Request::admit(sa, header, rest, message)?);
+        let request = Box::new(Request::admit(sa, header, rest)?);
         Ok(Admitted::Request { cookies, request })
     }
-}
 
-/// RFC 2409 §5.7: protected by HASH(1), in a chain of its own.
-fn admit_informational(association: &Association, header: &Header, rest: &[u8]) -> Result<Admitted, DropReason> {
-    let (sa, cookies, message_id) = (&association.sa, header.cookies, header.message_id);
-    if association.has_used(header.exchange, message_id) {
-        return Err(DropReason::OutsideWindow);
+    /// RFC 2409 §5.7: protected by HASH(1), in a chain of its own.
+    fn admit_informational(&self, sa: &IsakmpSa, header: &Header, rest: &[u8]) -> Result<Admitted, DropReason> {
+        let (cookies, message_id) = (header.cookies, header.message_id);
+        // RFC 2408 §3.1: CONNECTED has the message ID of the quick mode that it ends; every other has one of its own.
+        if sa.knows_message_id(message_id) && !self.quick_modes.is_finished(Name { cookies, message_id }) {
+            return Err(DropReason::OutsideWindow);
+        }
+        let opened = sa.open(header, &sa.first_iv(message_id), rest)?;
+        let (first, octets) = sa.verify_hash_1(&opened)?;
+        let news = Informational::parse(first, octets).map_err(|_| DropReason::Malformed)?;
+        Ok(Admitted::News { cookies, message_id, news: Box::new(news) })
     }
-    let opened = sa.open(header, &sa.first_iv(message_id), rest)?;
-    let (first, octets) = sa.verify_hash_1(&opened)?;
-    let news = Informational::parse(first, octets).map_err(|_| DropReason::Malformed)?;
-    Ok(Admitted::News { cookies, message_id, news: Box::new(news) })
 }
 
 /// Deletes, errors and signs of life in clear are not believed (RFC 2409 §5.7, RFC 3706 §5.2).
@@ -125,6 +108,6 @@ fn unprotected(header: &Header, rest: &[u8]) -> Result<Admitted, DropReason> {
         return Err(DropReason::Unauthenticated);
     }
     let news = Informational::parse(header.next_payload, rest).map_err(|_| DropReason::Malformed)?;
-    let error = news.notifies.iter().find(|notify| notify.kind < FIRST_STATUS);
-    Ok(Admitted::Hint(error.map(|notify| notify::name(notify.kind))))
+    let error = news.notifies.iter().map(|notify| NotifyKind(notify.kind)).find(|kind| kind.is_error());
+    Ok(Admitted::Hint(error.map(|kind| kind.to_string())))
 }

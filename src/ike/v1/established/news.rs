@@ -2,20 +2,15 @@
 
 use crate::ike::action::Failure;
 use crate::ike::context::Context;
-use crate::ike::v1::established::admit::FIRST_STATUS;
 use crate::ike::v1::established::quick_modes::Name;
 use crate::ike::v1::established::{Established, Flow};
-use crate::ike::v1::header::{Cookies, ExchangeType};
+use crate::ike::v1::header::Cookies;
 use crate::ike::v1::message::{Delete, Informational, Notify};
+use crate::ike::v1::notify::NotifyKind;
 use crate::sa::spi::OutboundSpi;
 
 const PROTOCOL_ISAKMP: u8 = 1;
 const PROTOCOL_ESP: u8 = 3;
-
-const INVALID_COOKIE: u16 = 4;
-const INVALID_SPI: u16 = 11;
-/// RFC 2407 §4.6.3, RFC 2408 §3.14.1.
-const CONNECTED: u16 = 16384;
 
 impl Established {
     /// Everything in the message is looked at, in order, and a delete of the ISAKMP SA last: what follows it is still read.
@@ -28,7 +23,8 @@ impl Established {
     ) -> Flow {
         self.liveness.heard(ctx.now);
         if let Some(association) = self.association_mut(cookies) {
-            association.note_use(ExchangeType::INFORMATIONAL, message_id);
+            // It is known already when it ends a quick mode.
+            let _ = association.sa.claim_message_id(message_id);
         }
         for notify in &news.notifies {
             self.receive_notify(ctx, Name { cookies, message_id }, notify)?;
@@ -43,18 +39,27 @@ impl Established {
     }
 
     fn receive_notify(&mut self, ctx: &mut Context<'_>, name: Name, notify: &Notify) -> Flow {
-        match notify.kind {
-            // RFC 2408 §3.1: it has the message ID of the exchange that it ends.
-            CONNECTED => {
-                if let Some((child, inbound)) = self.quick_modes.finished(name) {
-                    self.release(ctx, child, inbound);
-                }
+        match NotifyKind(notify.kind) {
+            NotifyKind::CONNECTED => {
+                self.receive_connected(ctx, name, &notify.spi);
+                Flow::Continue(())
+            }
+            NotifyKind::RESPONDER_LIFETIME => {
+                self.children.iter_mut().for_each(|child| child.shorten(ctx, notify));
                 Flow::Continue(())
             }
             // These are about packets and messages, not about what was asked.
-            INVALID_COOKIE | INVALID_SPI => self.probe(ctx),
-            kind if kind < FIRST_STATUS => self.receive_refusal(ctx, name.cookies, notify),
+            NotifyKind::INVALID_COOKIE | NotifyKind::INVALID_SPI => self.probe(ctx),
+            kind if kind.is_error() => self.receive_refusal(ctx, name.cookies, notify),
             _ => Flow::Continue(()),
+        }
+    }
+
+    /// Which SA it means, the message ID says (RFC 2408 §3.1), or else the SPI.
+    fn receive_connected(&mut self, ctx: &mut Context<'_>, name: Name, spi: &[u8]) {
+        let by_spi = || self.children.iter().find_map(|child| Some((child.id, child.inbound_of(outbound_spi(spi)?)?)));
+        if let Some((child, inbound)) = self.quick_modes.finished(name).or_else(by_spi) {
+            self.release(ctx, child, inbound);
         }
     }
 
@@ -72,10 +77,10 @@ impl Established {
 
     fn receive_association_delete(&mut self, ctx: &mut Context<'_>, delete: &Delete) -> Flow {
         for spi in &delete.spis {
-            if let Some(place) = self.older.iter().position(|older| older.spi() == *spi) {
+            if let Some(place) = self.older.iter().position(|older| older.spi().as_ref() == Some(spi)) {
                 let older = self.older.remove(place);
                 self.forget_quick_modes(ctx, older.sa.cookies);
-            } else if self.current.spi() == *spi {
+            } else if self.current.spi().as_ref() == Some(spi) {
                 self.current_deleted(ctx)?;
             }
         }
@@ -95,4 +100,8 @@ impl Established {
         }
         if self.renewal.is_under_way() { Flow::Continue(()) } else { Flow::Break(Failure::ClosedByPeer) }
     }
+}
+
+fn outbound_spi(octets: &[u8]) -> Option<OutboundSpi> {
+    OutboundSpi::new(u32::from_be_bytes(<[u8; 4]>::try_from(octets).ok()?))
 }

@@ -9,9 +9,10 @@ use crate::ike::timer::earliest;
 use crate::ike::v1::child::{Release, Standing};
 use crate::ike::v1::established::first_set::in_words;
 use crate::ike::v1::established::{Established, Flow};
-use crate::ike::v1::header::{Cookies, ExchangeType};
+use crate::ike::v1::header::Cookies;
 use crate::ike::v1::message::{Informational, Notify};
-use crate::ike::v1::quick_mode::{Answer, AwaitAnswer, AwaitConfirmation, Pair, Request, notify};
+use crate::ike::v1::notify::NotifyKind;
+use crate::ike::v1::quick_mode::{Answer, AwaitAnswer, AwaitConfirmation, Pair, Request};
 use crate::sa::command::ChildId;
 use crate::sa::spi::InboundSpi;
 use crate::time::Instant;
@@ -20,10 +21,8 @@ use crate::time::Instant;
 const MOST_OURS: usize = 4;
 /// Quick modes of the gateway's at one time.
 const MOST_THEIRS: usize = 8;
-/// Finished ones whose third message is kept.
+/// Finished ones that CONNECTED may still name.
 const MOST_FINISHED: usize = 32;
-/// How often it is sent again.
-const MOST_CONFIRMATIONS: u32 = 16;
 /// Errors that we send within a second.
 const MOST_REFUSALS: u32 = 4;
 const MOST_HINTS: usize = 8;
@@ -71,9 +70,6 @@ struct Finished {
     name: Name,
     child: ChildId,
     inbound: InboundSpi,
-    answer: Vec<u8>,
-    confirmation: Vec<u8>,
-    repeated: u32,
 }
 
 impl Ours {
@@ -99,10 +95,6 @@ impl QuickModes {
 
     pub(super) fn is_ours_for(&self, child: ChildId) -> bool {
         self.ours.iter().any(|ours| ours.child == child)
-    }
-
-    pub(super) fn was_answered_by(&self, name: Name, message: &[u8]) -> bool {
-        self.finished.iter().any(|finished| finished.name == name && finished.answer == message)
     }
 
     pub(super) fn is_finished(&self, name: Name) -> bool {
@@ -216,6 +208,10 @@ impl Established {
                 return self.quick_mode_failed(ctx, child, rejected.failure);
             }
         };
+        // RFC 2409 §5.5: nobody answers the third message; a second that comes again says that it was lost.
+        if let Some(association) = self.association_mut(name.cookies) {
+            association.answers.keep(message, path, vec![completed.confirmation.clone()]);
+        }
         let Self { children, configuration, .. } = self;
         let Some(child) = children.iter_mut().find(|one| one.id == child) else { return Flow::Continue(()) };
         let release = if completed.commit { Release::Commit } else { Release::Confirmed };
@@ -224,14 +220,7 @@ impl Established {
         if release == Release::Confirmed {
             child.confirmed_by_us(ctx, inbound, configuration);
         }
-        let finished = Finished {
-            name,
-            child: child.id,
-            inbound,
-            answer: message.to_vec(),
-            confirmation: completed.confirmation,
-            repeated: 0,
-        };
+        let finished = Finished { name, child: child.id, inbound };
         if self.quick_modes.finished.len() >= MOST_FINISHED {
             self.quick_modes.finished.pop_front();
         }
@@ -240,53 +229,45 @@ impl Established {
         Flow::Continue(())
     }
 
-    /// The gateway repeats its second message: ours did not arrive (RFC 2409 §5.5: nobody answers the third).
-    pub(super) fn confirm_again(&mut self, ctx: &mut Context<'_>, name: Name) {
-        let Some(path) = self.association(name.cookies).map(|association| association.sa.path) else { return };
-        let Some(finished) = self.quick_modes.finished.iter_mut().find(|finished| finished.name == name) else {
-            return;
-        };
-        if finished.repeated >= MOST_CONFIRMATIONS {
-            return ctx.dropped(DropReason::Bounded);
-        }
-        finished.repeated = finished.repeated.saturating_add(1);
-        ctx.transmit(path, finished.confirmation.clone());
-    }
-
     /// The gateway wants new SAs. It gets them for the pairs that are configured, and only as they are configured.
-    pub(super) fn receive_request(&mut self, ctx: &mut Context<'_>, cookies: Cookies, request: Request) {
+    pub(super) fn receive_request(
+        &mut self,
+        ctx: &mut Context<'_>,
+        cookies: Cookies,
+        request: Request,
+        message: &[u8],
+    ) {
         self.liveness.heard(ctx.now);
         if self.quick_modes.theirs.len() >= MOST_THEIRS {
             return ctx.dropped(DropReason::Bounded);
         }
-        if let Err(error) = self.accept_request(ctx, cookies, request) {
+        if let Err(error) = self.accept_request(ctx, cookies, request, message) {
             self.refuse(ctx, cookies, error);
         }
     }
 
-    fn accept_request(&mut self, ctx: &mut Context<'_>, cookies: Cookies, request: Request) -> Result<(), u16> {
+    fn accept_request(
+        &mut self,
+        ctx: &mut Context<'_>,
+        cookies: Cookies,
+        request: Request,
+        message: &[u8],
+    ) -> Result<(), NotifyKind> {
         let pair = request.pair()?;
         let spi = self.fresh_spi(ctx);
         let Self { children, current, older, .. } = self;
-        let child = children.iter_mut().find(|child| child.pair == pair).ok_or(notify::INVALID_ID_INFORMATION)?;
+        let child = children.iter_mut().find(|child| child.pair == pair).ok_or(NotifyKind::INVALID_ID_INFORMATION)?;
         let mut associations = std::iter::once(current).chain(older);
-        let association = associations.find(|one| one.is_named(cookies)).ok_or(notify::INVALID_ID_INFORMATION)?;
+        let association = associations.find(|one| one.is_named(cookies)).ok_or(NotifyKind::INVALID_ID_INFORMATION)?;
         let (exchange, agreed) = request.accept(ctx, &association.sa, pair, spi)?;
-        association.note_use(ExchangeType::QUICK_MODE, exchange.message_id);
+        association.sa.claim_message_id(exchange.message_id).map_err(|_| NotifyKind::PAYLOAD_MALFORMED)?;
         let evicted = child.install(ctx, agreed, Side::Peer, Release::Unconfirmed);
         ctx.transmit(association.sa.path, exchange.answer.clone());
+        association.answers.keep(message, association.sa.path, vec![exchange.answer.clone()]);
         let gives_up_at = ctx.now.after(CONFIRMATION_WAIT);
         self.quick_modes.theirs.push(Theirs { cookies, child: child.id, exchange, gives_up_at });
         self.delete_children(ctx, evicted.as_slice());
         Ok(())
-    }
-
-    /// The gateway repeats its first message: it did not get our second.
-    pub(super) fn answer_again(&mut self, ctx: &mut Context<'_>, name: Name) {
-        let Some(path) = self.association(name.cookies).map(|association| association.sa.path) else { return };
-        if let Some(exchange) = self.quick_modes.theirs(name) {
-            ctx.transmit(path, exchange.answer.clone());
-        }
     }
 
     /// The gateway's quick mode is complete.
@@ -383,11 +364,11 @@ impl Established {
         if left { Flow::Continue(()) } else { Flow::Break(failure) }
     }
 
-    fn refuse(&mut self, ctx: &mut Context<'_>, cookies: Cookies, error: u16) {
+    fn refuse(&mut self, ctx: &mut Context<'_>, cookies: Cookies, error: NotifyKind) {
         if !self.quick_modes.may_refuse(ctx.now) {
             return ctx.dropped(DropReason::Bounded);
         }
-        let notify = Notify { protocol: PROTOCOL_ESP, spi: Vec::new(), kind: error, data: Vec::new() };
+        let notify = Notify { protocol: PROTOCOL_ESP, spi: Vec::new(), kind: error.0, data: Vec::new() };
         let content = Informational { notifies: vec![notify], ..Informational::default() };
         if let Some(association) = self.association_mut(cookies) {
             association.inform(ctx, &content);

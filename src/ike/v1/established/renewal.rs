@@ -75,7 +75,7 @@ impl Renewal {
 
     pub(super) fn stop(&mut self, ctx: &mut Context<'_>) {
         if let Some(opening) = self.opening.take() {
-            opening.handle_command(&mut within(&self.profile, ctx), Command::Close);
+            let _ = opening.handle_command(&mut within(&self.profile, ctx), Command::Close);
         }
     }
 }
@@ -136,7 +136,10 @@ impl Established {
     }
 
     fn adopt(&mut self, ctx: &mut Context<'_>, opened: Opened) -> Flow {
-        let Opened { settings, sa, configuration, answers } = opened;
+        let Opened { settings, sa, mut configuration, answers } = opened;
+        if !ctx.profile.request.asks() {
+            configuration.addresses.clone_from(&ctx.profile.request.fixed);
+        }
         let (before, after) = (addresses(&self.configuration), addresses(&configuration));
         self.renewal = Renewal::new(ctx, settings, &sa, &configuration);
         let mut old = std::mem::replace(&mut self.current, Association::new(sa, answers));

@@ -1,1 +1,5 @@
+//! A session after phase 1, against a gateway that says what a test wants it to say.
 
+mod kit;
+
+mod making;

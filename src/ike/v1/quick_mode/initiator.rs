@@ -9,9 +9,10 @@ use crate::ike::v1::header::{ExchangeType, Header, PayloadType};
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::iv::Iv;
 use crate::ike::v1::message::{Hashed, Identification, Notify, QuickModeProposal};
+use crate::ike::v1::notify::NotifyKind;
 use crate::ike::v1::offer::{self, Phase2Terms};
 use crate::ike::v1::quick_mode::identity::{identification_of, selector_of};
-use crate::ike::v1::quick_mode::{Agreed, Pair, Secrets, agree, lifetime, nonce, notify, terms};
+use crate::ike::v1::quick_mode::{Agreed, Pair, Secrets, agree, nonce, shortened, terms};
 use crate::ike::wire::chain::Contents;
 use crate::ike::wire::registry;
 use crate::sa::path::Path;
@@ -56,7 +57,7 @@ pub(in crate::ike::v1) struct Completed {
 pub(in crate::ike::v1) struct Rejected {
     pub(in crate::ike::v1) failure: Failure,
     /// What the gateway is told.
-    pub(in crate::ike::v1) notify: u16,
+    pub(in crate::ike::v1) notify: NotifyKind,
 }
 
 impl AwaitAnswer {
@@ -108,31 +109,33 @@ impl AwaitAnswer {
     ) -> Result<Completed, Rejected> {
         let violation = |what, notify| Rejected { failure: Failure::PeerViolation { what }, notify };
         let Some(theirs) = answer.proposal else {
-            return Err(violation("its quick mode answer cannot be read", notify::PAYLOAD_MALFORMED));
+            return Err(violation("its quick mode answer cannot be read", NotifyKind::PAYLOAD_MALFORMED));
         };
-        let choice = offer::phase2_choice(&profile.child.offers, self.terms, &theirs.sa).map_err(|_| {
-            violation("its quick mode answer is not one of the ESP proposals offered", notify::NO_PROPOSAL_CHOSEN)
+        let mut choice = offer::phase2_choice(&profile.child.offers, self.terms, &theirs.sa).map_err(|_| {
+            violation("its quick mode answer is not one of the ESP proposals offered", NotifyKind::NO_PROPOSAL_CHOSEN)
         })?;
         self.check_identifications(theirs.identifications.as_ref())?;
         // RFC 2409 §5.5: with a group in the SA, both sides send a KE.
         let shared = match (self.secret, theirs.key_exchange) {
             (Some(secret), Some(public)) => Some(secret.agree(&public).map_err(|_| {
-                violation("its quick mode key exchange value is not valid", notify::INVALID_KEY_INFORMATION)
+                violation("its quick mode key exchange value is not valid", NotifyKind::INVALID_KEY_INFORMATION)
             })?),
             (None, None) => None,
             (Some(_), None) => {
-                return Err(violation("its quick mode answer lacks a key exchange", notify::INVALID_KEY_INFORMATION));
+                return Err(violation(
+                    "its quick mode answer lacks a key exchange",
+                    NotifyKind::INVALID_KEY_INFORMATION,
+                ));
             }
             (None, Some(_)) => {
-                return Err(violation("it added a key exchange to quick mode", notify::INVALID_KEY_INFORMATION));
+                return Err(violation("it added a key exchange to quick mode", NotifyKind::INVALID_KEY_INFORMATION));
             }
         };
-        let lifetime = lifetime::shorter(self.terms.lifetime, choice.lifetime);
-        let lifetime = lifetime::shortened(lifetime, &theirs.notifies, choice.spi);
+        choice.lifetime = shortened(choice.lifetime, &theirs.notifies, choice.spi);
         let nonces = (self.nonce.as_slice(), theirs.nonce.as_slice());
         let secrets = Secrets { nonces, shared: shared.as_ref() };
-        let unusable = || violation("it chose an ESP suite that has no keys", notify::NO_PROPOSAL_CHOSEN);
-        let agreed = agree(&profile.child, sa, self.pair, self.inbound, &choice, &secrets, lifetime);
+        let unusable = || violation("it chose an ESP suite that has no keys", NotifyKind::NO_PROPOSAL_CHOSEN);
+        let agreed = agree(&profile.child, sa, self.pair, self.inbound, &choice, &secrets);
         let agreed = agreed.ok_or_else(unusable)?;
         let hash = sa.skeyid.hash_3(self.message_id, nonces);
         let mut iv = answer.next_iv;
@@ -144,13 +147,13 @@ impl AwaitAnswer {
 
     /// Our offer was refused, by an authentic error notify.
     pub(in crate::ike::v1) fn refused(&self, profile: &Profile, notify: &Notify) -> Failure {
-        match notify.kind {
-            notify::NO_PROPOSAL_CHOSEN => Failure::ChildProposalRefused {
+        match NotifyKind(notify.kind) {
+            NotifyKind::NO_PROPOSAL_CHOSEN => Failure::ChildProposalRefused {
                 phase: Phase::QuickMode,
                 offered: profile.child.offers.iter().map(ToString::to_string).collect(),
             },
-            notify::INVALID_ID_INFORMATION => self.selectors_refused(None),
-            kind => Failure::Refused { phase: Phase::QuickMode, notify: notify::name(kind) },
+            NotifyKind::INVALID_ID_INFORMATION => self.selectors_refused(None),
+            kind => Failure::Refused { phase: Phase::QuickMode, notify: kind.to_string() },
         }
     }
 
@@ -182,7 +185,7 @@ impl AwaitAnswer {
         if answered == Some((self.pair.local, self.pair.remote)) {
             return Ok(());
         }
-        Err(Rejected { failure: self.selectors_refused(answered), notify: notify::INVALID_ID_INFORMATION })
+        Err(Rejected { failure: self.selectors_refused(answered), notify: NotifyKind::INVALID_ID_INFORMATION })
     }
 
     fn selectors_refused(&self, answered: Option<(Selector, Selector)>) -> Failure {
