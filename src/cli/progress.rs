@@ -90,6 +90,9 @@ pub(super) fn diagnose(progress: &Progress, config: &Config) -> Option<Diagnosis
         Progress::Down { remote, failure, .. } => Some(Diagnosis::of(failure, &config.context(Some(*remote)))),
         Progress::NotResolved { gateway, reason } => Some(Diagnosis::not_resolved(gateway, reason)),
         Progress::NoPath { remote, reason } => Some(Diagnosis::no_path(*remote, reason)),
+        Progress::Displaced { remote, identity } => {
+            Some(Diagnosis::displaced(identity, &config.context(Some(*remote))))
+        }
         Progress::HostFailed { reason } => Some(Diagnosis::host_failed(reason)),
         _ => None,
     }
@@ -105,22 +108,24 @@ fn words(progress: &Progress) -> (&'static str, String) {
         }
         Progress::NotResolved { gateway, .. } => ("gateway", format!("{} was not resolved", escaped(gateway))),
         Progress::NoPath { remote, .. } => ("gateway", format!("there is no way to {remote}")),
-        Progress::Connecting { remote } => ("IKE_SA_INIT", format!("to {remote}")),
-        Progress::SuiteAgreed { suite, local_nat, remote_nat, .. } => {
+        Progress::Connecting { phase, remote } => (exchange_name(*phase), format!("to {remote}")),
+        Progress::SuiteAgreed { phase, suite, local_nat, remote_nat } => {
             let nat = match (local_nat, remote_nat) {
                 (false, false) => "",
                 (true, false) => ", NAT on our side",
                 (false, true) => ", NAT on the gateway's side",
                 (true, true) => ", NAT on both sides",
             };
-            ("IKE_SA_INIT", format!("{suite}{nat}"))
+            (exchange_name(*phase), format!("{suite}{nat}"))
         }
-        Progress::Authenticated { identity, .. } => ("IKE_AUTH", format!("the gateway is {identity}")),
-        Progress::ChildUp { suite, remote } => ("child SA", format!("{suite} for {}", selectors(remote))),
-        Progress::Addresses { addresses, dns } => {
+        Progress::Authenticated { phase, identity } => (exchange_name(*phase), format!("the gateway is {identity}")),
+        Progress::ChildUp { phase, suite, remote } => {
+            (child_name(*phase), format!("{suite} for {}", selectors(remote)))
+        }
+        Progress::Addresses { phase, addresses, dns } => {
             let addresses = if addresses.is_empty() { "none".into() } else { prefixes(addresses) };
             let dns = if dns.is_empty() { String::new() } else { format!(", name servers {}", joined(dns)) };
-            ("address", format!("{addresses}{dns}"))
+            (address_name(*phase), format!("{addresses}{dns}"))
         }
         Progress::Routes { device, mtu, routes } => {
             let routes = if routes.is_empty() { "none".into() } else { prefixes(routes) };
@@ -138,6 +143,7 @@ fn words(progress: &Progress) -> (&'static str, String) {
         Progress::Notice(text) => ("note", escaped(text)),
         Progress::Down { was_up: true, .. } => ("tunnel is down", String::new()),
         Progress::Down { was_up: false, remote, .. } => ("failed", format!("with {remote}")),
+        Progress::Displaced { identity, .. } => ("displaced", format!("another client is {identity}, too")),
         Progress::HostFailed { .. } => ("failed", "on this host".into()),
         Progress::Waiting { wait } => ("waiting", format!("{:.1} s until the next attempt", wait.as_secs_f64())),
     }
@@ -150,22 +156,29 @@ fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>
         }
         Progress::NotResolved { gateway, .. } => ("gateway_not_resolved", json!({ "gateway": gateway })),
         Progress::NoPath { remote, .. } => ("no_path", json!({ "remote": remote.to_string() })),
-        Progress::Connecting { remote } => ("connecting", json!({ "remote": remote.to_string() })),
-        Progress::SuiteAgreed { suite, local_nat, remote_nat, .. } => {
-            ("ike_sa_init", json!({ "suite": suite.to_string(), "local_nat": local_nat, "remote_nat": remote_nat }))
+        Progress::Connecting { phase, remote } => {
+            ("connecting", json!({ "exchange": exchange_name(*phase), "remote": remote.to_string() }))
         }
-        Progress::Authenticated { identity, .. } => ("ike_auth", json!({ "identity": identity.to_string() })),
-        Progress::ChildUp { suite, remote } => {
+        Progress::SuiteAgreed { phase, suite, local_nat, remote_nat } => (
+            event_name(*phase),
+            json!({ "suite": suite.to_string(), "local_nat": local_nat, "remote_nat": remote_nat }),
+        ),
+        Progress::Authenticated { phase, identity } => {
+            (event_name(*phase), json!({ "identity": identity.to_string() }))
+        }
+        Progress::ChildUp { phase, suite, remote } => {
             let remote: Vec<String> = remote.iter().map(|one| selectors(&[*one] as &[Selector])).collect();
-            ("child_sa", json!({ "suite": suite.to_string(), "remote": remote }))
+            let event = if *phase == Phase::Auth { "child_sa" } else { event_name(*phase) };
+            (event, json!({ "suite": suite.to_string(), "remote": remote }))
         }
-        Progress::Addresses { addresses, dns } => {
-            ("addresses", json!({ "addresses": prefix_texts(addresses), "dns": texts(dns) }))
+        Progress::Addresses { phase, addresses, dns } => {
+            let event = if *phase == Phase::Auth { "addresses" } else { event_name(*phase) };
+            (event, json!({ "addresses": prefix_texts(addresses), "dns": texts(dns) }))
         }
         Progress::Routes { device, mtu, routes } => {
             ("routes", json!({ "device": device, "mtu": mtu, "routes": prefix_texts(routes) }))
         }
-        Progress::UserAccepted { user } => ("user_accepted", json!({ "user": user })),
+        Progress::UserAccepted { user } => (event_name(Phase::Xauth), json!({ "user": user })),
         Progress::ChildRekeyed { by } => ("child_rekeyed", json!({ "by_us": *by == Side::Us })),
         Progress::ChildGone { remote } => ("child_gone", json!({ "remote": selectors(remote) })),
         Progress::IkeRenewed => ("ike_renewed", json!({})),
@@ -176,6 +189,9 @@ fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>
         Progress::Dropped(reason) => ("dropped", json!({ "reason": format!("{reason:?}") })),
         Progress::Notice(text) => ("notice", json!({ "text": text })),
         Progress::Down { remote, was_up, .. } => ("down", json!({ "remote": remote.to_string(), "was_up": was_up })),
+        Progress::Displaced { remote, identity } => {
+            ("displaced", json!({ "remote": remote.to_string(), "identity": identity.to_string() }))
+        }
         Progress::HostFailed { .. } => ("host_failed", json!({})),
         Progress::Waiting { wait } => ("waiting", json!({ "wait_ms": milliseconds(*wait) })),
     };
@@ -217,6 +233,35 @@ const fn exchange_name(phase: Phase) -> &'static str {
         Phase::Xauth => "XAUTH",
         Phase::ModeConfig => "Mode Config",
         Phase::QuickMode => "quick mode",
+    }
+}
+
+/// IKE_AUTH makes a child SA and assigns addresses in passing; what has a phase of its own is called by it.
+const fn child_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::QuickMode => exchange_name(phase),
+        _ => "child SA",
+    }
+}
+
+const fn address_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::ModeConfig => exchange_name(phase),
+        _ => "address",
+    }
+}
+
+/// What a line of `--json` is called.
+const fn event_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::SaInit => "ike_sa_init",
+        Phase::Auth => "ike_auth",
+        Phase::Informational => "informational",
+        Phase::MainModeProposal | Phase::MainModeKeys | Phase::MainModeAuth => "main_mode",
+        Phase::AggressiveMode => "aggressive_mode",
+        Phase::Xauth => "xauth",
+        Phase::ModeConfig => "mode_config",
+        Phase::QuickMode => "quick_mode",
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::secret::Secret;
+use crate::ike::action::Phase;
 use crate::ike::identity::Identity;
 use crate::sa::{
     lifetime::Lifetime,
@@ -56,6 +57,34 @@ pub enum Protocol {
     Ikev1(Arc<Ikev1>),
     /// RFC 7296.
     Ikev2,
+}
+
+/// In which phases a protocol does what both do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phases {
+    /// The first message leaves.
+    pub first: Phase,
+    /// Addresses are assigned.
+    pub addresses: Phase,
+    /// Child SAs are made.
+    pub children: Phase,
+}
+
+impl Protocol {
+    /// Its phases.
+    pub fn phases(&self) -> Phases {
+        match self {
+            Self::Ikev1(settings) => Phases {
+                first: match settings.mode {
+                    Phase1Mode::Main => Phase::MainModeProposal,
+                    Phase1Mode::Aggressive => Phase::AggressiveMode,
+                },
+                addresses: Phase::ModeConfig,
+                children: Phase::QuickMode,
+            },
+            Self::Ikev2 => Phases { first: Phase::SaInit, addresses: Phase::Auth, children: Phase::Auth },
+        }
+    }
 }
 
 /// What only IKEv1 has.

@@ -8,6 +8,8 @@ pub mod settings;
 
 mod attempts;
 mod displacement;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 use crate::crypto::random::Random;
 use crate::ike::action::{Action, ChildUp, Command, Event, Failure, SessionStatus, Transmit};
+use crate::ike::identity::Identity;
+use crate::ike::profile::Phases;
 use crate::ike::session::Session;
 use crate::sa::command::{ChildId, DataCommand, DataReport};
 use crate::sa::path::Path;
@@ -24,7 +28,7 @@ use crate::tunnel::attempts::{Attempts, Next};
 use crate::tunnel::displacement::Displacement;
 use crate::tunnel::progress::Progress;
 use crate::tunnel::reconnect::{Backoff, jittered};
-use crate::tunnel::settings::{EarlierAddresses, Host, LocalIdentity, TunnelSettings};
+use crate::tunnel::settings::{EarlierAddresses, Host, TunnelSettings};
 
 /// One thing to do. Actions are carried out in order; `Data` is acknowledged before the next one.
 #[derive(Debug)]
@@ -91,8 +95,11 @@ enum State {
 struct Connected {
     session: Session,
     remote: IpAddr,
+    identity: Identity,
     children: Vec<ChildUp>,
-    /// When addresses and routes were set.
+    /// The session has made all children that it could: changes of them are changes of the host from now on.
+    ready: bool,
+    /// Since when addresses and routes are set.
     up_since: Option<Instant>,
     closing: bool,
 }
@@ -168,12 +175,13 @@ impl Tunnel {
         }
         match answer {
             Ok(routes) => {
+                let is_new = connected.up_since.is_none();
                 connected.up_since.get_or_insert(now);
-                if self.displacement.suspected().is_none() {
-                    self.backoff.reset();
-                }
                 self.progress(routes);
-                self.progress(Progress::Up);
+                if is_new {
+                    self.backoff.reset();
+                    self.progress(Progress::Up);
+                }
             }
             Err(reason) => {
                 self.progress(Progress::HostFailed { reason });
@@ -263,14 +271,17 @@ impl Tunnel {
     }
 
     fn connect(&mut self, now: Instant, host: &Host, path: Path) {
-        self.progress(Progress::Connecting { remote: path.remote });
-        let profile = self.settings.profile(host, path, self.earlier);
+        self.progress(Progress::Connecting { phase: self.phases().first, remote: path.remote });
+        let profile = self.settings.profile(host, path, self.earlier, &self.displacement);
+        let identity = profile.local_identity.clone();
         let session = Session::initiate(profile, path, (self.fork)(&mut *self.random), now);
         let remote = path.remote.ip();
         self.state = State::Connected(Box::new(Connected {
             session,
             remote,
+            identity,
             children: Vec::new(),
+            ready: false,
             up_since: None,
             closing: false,
         }));
@@ -315,75 +326,80 @@ impl Tunnel {
         let State::Connected(connected) = &mut self.state else { return };
         connected.children.retain(|other| other.child != child.child);
         connected.children.push(child.clone());
+        let ready = connected.ready;
         self.earlier.remember(&child.configuration.addresses);
-        self.progress(Progress::ChildUp { suite: child.suite, remote: child.remote.clone() });
+        self.progress(Progress::ChildUp {
+            phase: self.phases().children,
+            suite: child.suite,
+            remote: child.remote.clone(),
+        });
+        if ready {
+            self.configure();
+        }
     }
 
     fn handle_child_gone(&mut self, gone: ChildId) {
         let State::Connected(connected) = &mut self.state else { return };
         let Some(place) = connected.children.iter().position(|child| child.child == gone) else { return };
         let remote = connected.children.remove(place).remote;
-        let (configured, left) = (connected.up_since.is_some(), connected.children.clone());
+        let ready = connected.ready;
         self.progress(Progress::ChildGone { remote });
-        if configured && !left.is_empty() {
-            self.actions.push_back(TunnelAction::Configure(left));
+        if ready {
+            self.configure();
         }
     }
 
     /// Every child of a session has the same inner addresses.
     fn handle_ready(&mut self) {
-        let State::Connected(connected) = &self.state else { return };
-        let children = connected.children.clone();
-        let Some(child) = children.first() else { return };
-        let configuration = &child.configuration;
+        let State::Connected(connected) = &mut self.state else { return };
+        connected.ready = true;
+        let Some(child) = connected.children.first() else { return };
+        let configuration = child.configuration.clone();
         self.progress(Progress::Addresses {
-            addresses: configuration.addresses.clone(),
-            dns: configuration.dns.clone(),
+            phase: self.phases().addresses,
+            addresses: configuration.addresses,
+            dns: configuration.dns,
         });
-        self.actions.push_back(TunnelAction::Configure(children));
+        self.configure();
     }
 
-    fn displaced(&self, times: u32) -> String {
-        let identity = match &self.settings.local_identity {
-            LocalIdentity::Fixed(identity) => identity.to_string(),
-            LocalIdentity::SourceAddress => "the address we send from".into(),
-        };
-        format!(
-            "another client uses this identity ({identity}), as it seems: {times} tunnels in a row have ended soon after \
-             they came up. Give each replica an identity of its own ([local] id = \"${{HOSTNAME}}\"), or let the \
-             gateway keep all of them (strongSwan: uniqueids=never)"
-        )
+    /// Has the host fit the children that stand. Without any it stays as it is: the session makes new ones, or ends.
+    fn configure(&mut self) {
+        let State::Connected(connected) = &self.state else { return };
+        if !connected.children.is_empty() {
+            self.actions.push_back(TunnelAction::Configure(connected.children.clone()));
+        }
+    }
+
+    fn phases(&self) -> Phases {
+        self.settings.profile.protocol.phases()
     }
 
     fn handle_end(&mut self, now: Instant, failure: Failure) {
         let State::Connected(connected) = &self.state else { return };
         let (remote, up_since, closing) = (connected.remote, connected.up_since, connected.closing);
+        let identity = connected.identity.clone();
         if closing {
             let confirmed = matches!(failure, Failure::ClosedByUs { confirmed: true });
             self.state = State::Closed;
             self.actions.push_back(TunnelAction::Closed { confirmed });
             return;
         }
-        let refused = failure.is_refusal();
-        if let Some(up_since) = up_since {
-            self.displacement.ended(now.since(up_since), &failure);
-        }
-        let was_up = up_since.is_some();
-        self.progress(Progress::Down { remote, failure, was_up });
-        if was_up {
-            self.attempts.start_over();
-            let wait = match self.displacement.suspected() {
-                // Whoever connects again at once displaces the other in turn.
-                Some(times) => {
-                    self.progress(Progress::Notice(self.displaced(times)));
-                    self.backoff.next(true, &mut *self.random)
-                }
-                // What worked a moment ago is tried again soon, but not by all replicas in the same instant.
-                None => jittered(self.settings.reconnect.first, &mut *self.random),
-            };
-            self.state = self.wait(now, wait);
-        } else {
-            self.try_next(now, refused);
-        }
+        self.progress(Progress::Down { remote, failure: failure.clone(), was_up: up_since.is_some() });
+        let Some(since) = up_since else {
+            self.displacement.attempt_failed();
+            return self.try_next(now, failure.is_refusal());
+        };
+        self.attempts.start_over();
+        let policy = self.settings.reconnect;
+        let wait = match self.displacement.ended(now, since, &failure, &policy, &mut *self.random) {
+            Some(wait) => {
+                self.progress(Progress::Displaced { remote, identity });
+                wait
+            }
+            // What worked a moment ago is tried again soon, but not by all replicas in the same instant.
+            None => jittered(policy.first, &mut *self.random),
+        };
+        self.state = self.wait(now, wait);
     }
 }

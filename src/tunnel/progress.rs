@@ -34,6 +34,8 @@ pub enum Progress {
     },
     /// The first message leaves.
     Connecting {
+        /// Of this exchange.
+        phase: Phase,
         /// To this address and port.
         remote: std::net::SocketAddr,
     },
@@ -74,6 +76,8 @@ pub enum Progress {
     IkeRenewed,
     /// The child SA is there.
     ChildUp {
+        /// In which exchange.
+        phase: Phase,
         /// What was chosen.
         suite: EspSuite,
         /// What is reached through it.
@@ -81,6 +85,8 @@ pub enum Progress {
     },
     /// The gateway assigned addresses.
     Addresses {
+        /// In which exchange.
+        phase: Phase,
         /// With their prefix lengths; empty when none was asked for.
         addresses: Vec<(IpAddr, u8)>,
         /// Name servers the gateway named.
@@ -116,6 +122,13 @@ pub enum Progress {
         failure: Failure,
         /// Whether it had been up.
         was_up: bool,
+    },
+    /// Tunnels of this client end soon after they are up, again and again: another client has the same identity.
+    Displaced {
+        /// The gateway it was with.
+        remote: IpAddr,
+        /// Who we said we are.
+        identity: Identity,
     },
     /// The host could not be set up: addresses or routes.
     HostFailed {

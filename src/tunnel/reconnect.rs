@@ -13,11 +13,21 @@ pub struct ReconnectPolicy {
     pub longest: Duration,
     /// The first wait after the gateway refused us in an authentic message: asking again soon would only fill its log.
     pub refused: Duration,
+    /// The first wait after another client of the same identity displaced us: whoever comes back displaces the other.
+    pub displaced: Duration,
+    /// Those waits double up to this.
+    pub longest_displaced: Duration,
 }
 
 impl Default for ReconnectPolicy {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), longest: Duration::from_secs(60), refused: Duration::from_secs(10) }
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(60),
+            refused: Duration::from_secs(10),
+            displaced: Duration::from_secs(120),
+            longest_displaced: Duration::from_secs(960),
+        }
     }
 }
 
@@ -41,10 +51,15 @@ impl Backoff {
     /// The next wait: doubled each time, and somewhere between half of that and the whole at random.
     pub(crate) fn next(&mut self, refused: bool, random: &mut dyn Random) -> Duration {
         let start = if refused { self.policy.refused } else { self.policy.first };
-        let doubled = start.saturating_mul(1u32.checked_shl(self.rounds.min(16)).unwrap_or(u32::MAX));
+        let wait = doubled(start, self.rounds, self.policy.longest.max(start));
         self.rounds = self.rounds.saturating_add(1);
-        jittered(doubled.min(self.policy.longest.max(start)), random)
+        jittered(wait, random)
     }
+}
+
+/// `start` doubled this many times, but no more than `longest`.
+pub(crate) fn doubled(start: Duration, times: u32, longest: Duration) -> Duration {
+    start.saturating_mul(1u32.checked_shl(times.min(16)).unwrap_or(u32::MAX)).min(longest)
 }
 
 /// Between half of `wait` and all of it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::ike::identity::Identity;
 use crate::ike::profile::{AddressRequest, Profile};
 use crate::sa::path::{Framing, Path};
+use crate::tunnel::displacement::Displacement;
 
 /// The IANA port of IKE; messages to it carry no non-ESP marker.
 pub const IKE_PORT: u16 = 500;
@@ -79,8 +80,14 @@ impl TunnelSettings {
         Path { local, remote: (remote, self.first_port).into(), framing }
     }
 
-    /// The profile of one attempt.
-    pub(crate) fn profile(&self, host: &Host, path: Path, earlier: EarlierAddresses) -> Arc<Profile> {
+    /// The profile of one attempt. Whoever is displaced by another client of the same identity does not displace it in turn.
+    pub(crate) fn profile(
+        &self,
+        host: &Host,
+        path: Path,
+        earlier: EarlierAddresses,
+        displacement: &Displacement,
+    ) -> Arc<Profile> {
         let local_identity = match &self.local_identity {
             LocalIdentity::Fixed(identity) => identity.clone(),
             LocalIdentity::SourceAddress => address_identity(path.local.ip()),
@@ -101,6 +108,8 @@ impl TunnelSettings {
                 ipv6: request.ipv6.map(|asked| earlier.ipv6.unwrap_or(asked)),
                 ..request.clone()
             },
+            // Right after an earlier session of ours, too: what the gateway has left of it is of no use to us.
+            initial_contact: self.profile.initial_contact && !displacement.is_recognised(),
             ..self.profile.clone()
         })
     }

@@ -1,4 +1,9 @@
+mod ikev1;
+
+use super::shown::configured;
 use super::*;
+use crate::ike::action::Phase;
+use crate::sa::selector::Selector;
 
 const REMOTE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
