@@ -22,9 +22,6 @@ use crate::time::Instant;
 /// So many message IDs are remembered; older ones are forgotten.
 const MOST_REMEMBERED: usize = 1024;
 
-/// HASH (RFC 2408 §3.1).
-const HASH: u8 = 8;
-
 /// Made by the check of HASH_R only.
 #[derive(Debug)]
 pub(super) struct PeerAuthenticated(());
@@ -64,6 +61,7 @@ pub(super) struct Agreed {
 /// A decrypted message of phase 2, not believed yet.
 pub(super) struct Unverified {
     pub(super) header: Header,
+    /// The chain of payloads, with padding.
     pub(super) octets: Vec<u8>,
     /// The IV to go on with when it is accepted.
     pub(super) next_iv: Iv,
@@ -150,10 +148,10 @@ impl IsakmpSa {
         };
         writer.structure(contents.first.0, 0, body).ok()?;
         writer.octets(&contents.octets);
-        let contents = Contents { first: registry::PayloadType(HASH), octets: writer.finish() };
+        let contents = Contents { first: registry::PayloadType(PayloadType::HASH.0), octets: writer.finish() };
         let header = Header {
             cookies: self.cookies,
-            next_payload: PayloadType(HASH),
+            next_payload: PayloadType::HASH,
             major: 1,
             exchange,
             flags: Flags { encrypted: true, ..Flags::default() },
@@ -232,55 +230,4 @@ impl MessageIds {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Fixed(u32);
-
-    impl Random for Fixed {
-        fn fill(&mut self, out: &mut [u8]) {
-            out.copy_from_slice(&self.0.to_be_bytes());
-        }
-    }
-
-    #[test]
-    fn k1_011_a_message_id_is_never_zero_and_never_twice() {
-        let mut ids = MessageIds::default();
-        assert_eq!(ids.fresh(&mut Fixed(0)), 1);
-        assert_eq!(ids.fresh(&mut Fixed(0)), 2);
-        assert_eq!(ids.claim(3), Ok(()));
-        assert_eq!(ids.fresh(&mut Fixed(1)), 4);
-        assert_eq!(ids.fresh(&mut Fixed(u32::MAX)), u32::MAX);
-        assert_eq!(ids.fresh(&mut Fixed(u32::MAX)), 5, "zero is skipped");
-        assert_eq!(ids.claim(0), Err(DropReason::Malformed));
-        for used in [1, 2, 3, 4, 5, u32::MAX] {
-            assert!(ids.knows(used));
-            assert_eq!(ids.claim(used), Err(DropReason::OutsideWindow));
-        }
-    }
-
-    #[test]
-    fn only_so_many_message_ids_are_remembered() {
-        let mut ids = MessageIds::default();
-        for id in 1..=5000 {
-            ids.claim(id).unwrap();
-        }
-        assert_eq!(ids.0.len(), MOST_REMEMBERED);
-        assert!(ids.knows(5000) && ids.knows(5000 - 1023) && !ids.knows(5000 - 1024));
-    }
-
-    #[test]
-    fn the_proof_is_made_of_the_exact_hash_only() {
-        let expected = Secret::new(vec![7; 20]);
-        assert!(PeerAuthenticated::check(&expected, &[7; 20]).is_some());
-        for len in (0..64).filter(|len| *len != 20) {
-            assert!(PeerAuthenticated::check(&expected, &vec![7; len]).is_none(), "{len} octets");
-        }
-        for place in 0..160 {
-            let mut received = [7; 20];
-            received[place / 8] ^= 1 << (place % 8);
-            assert!(PeerAuthenticated::check(&expected, &received).is_none(), "bit {place}");
-        }
-        assert!(PeerAuthenticated::check(&Secret::new(vec![]), &[]).is_none(), "nothing proves nothing");
-    }
-}
+pub(super) mod tests;

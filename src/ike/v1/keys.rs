@@ -125,3 +125,6 @@ fn chain(wanted: usize, step: impl Fn(Option<&Secret>) -> Secret) -> Secret {
     }
     Secret::new(octets)
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,3 +62,6 @@ impl Cipher {
         Ok((text, next))
     }
 }
+
+#[cfg(test)]
+mod tests;
