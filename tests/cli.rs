@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -241,6 +242,69 @@ fn the_key_is_found_beside_the_configuration_in_the_environment_or_with_systemd(
     assert!(up.stderr.contains("error: [gateway] psk_file:") && up.stderr.contains("No such file"), "{}", up.stderr);
 }
 
+const XAUTH: &str = "[ike]\nversion = 1\nxauth_user = \"branch\"\n";
+
+#[test]
+fn a_check_of_ikev1_says_how_it_would_be_negotiated() {
+    let ran = check(&format!("{VALID}[ike]\nversion = 1\n"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    for words in ["IKEv1 main mode, lifetime 4h", "one child SA a pair of subnets", "-modp2048"] {
+        assert!(ran.stdout.contains(words), "{words}:\n{}", ran.stdout);
+    }
+    let ran = check(&format!("{VALID}[ike]\nversion = 1\nmode = \"aggressive\"\n[esp]\nchildren = \"any\"\n"));
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stderr.contains("office.toml:7:8: warning:") && ran.stderr.contains("offline"), "{}", ran.stderr);
+    for words in ["IKEv1 aggressive mode", "one child SA for everything", "10.250.0.0/24"] {
+        assert!(ran.stdout.contains(words), "{words}:\n{}", ran.stdout);
+    }
+    let ran = check(&format!("{VALID}[ike]\nmode = \"main\"\nxauth_user = \"branch\"\n"));
+    assert_eq!(ran.code, Some(2));
+    for place in ["office.toml:6:1: error: `mode` is for IKEv1", "office.toml:7:1: error: `xauth_user` is for IKEv1"] {
+        assert!(ran.stderr.contains(place), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn c_14_the_xauth_password_is_found_like_the_key_and_never_shown() {
+    let (directory, file) = Directory::with(&format!("{VALID}{XAUTH}xauth_password_file = \"password\"\n"));
+    let missing = vpnd(&["check", path(&file)]);
+    assert_eq!(missing.code, Some(0));
+    assert!(missing.stderr.contains("warning: [ike] xauth_password_file:") && missing.stderr.contains("No such file"));
+    assert_eq!(vpnd(&["up", "--config", path(&file)]).code, Some(2));
+
+    directory.write("password", format!("{KEY}\n"), 0o600);
+    let ran = vpnd(&["check", path(&file)]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert!(ran.stdout.contains("branch, password from [ike] xauth_password_file"), "{}", ran.stdout);
+
+    directory.write("password", format!("{KEY}\n"), 0o644);
+    assert!(vpnd(&["check", path(&file)]).stderr.contains("everybody on this host can read"));
+    directory.write("password", "\n", 0o600);
+    directory.write("psk", "", 0o600);
+    let empty = vpnd(&["check", path(&file)]);
+    assert_eq!(empty.code, Some(2));
+    for words in ["[gateway] psk_file: the pre-shared key is empty", "[ike] xauth_password_file: the password is empty"]
+    {
+        assert!(empty.stderr.contains(words), "{}", empty.stderr);
+    }
+
+    let (_directory, file) = Directory::with(&format!("{VALID}{XAUTH}xauth_password_env = \"TEST_PASSWORD\"\n"));
+    assert_eq!(vpnd_with(&["check", path(&file)], &[("TEST_PASSWORD", KEY)]).stderr, "");
+    assert!(
+        vpnd(&["check", path(&file)]).stderr.contains("xauth_password_env: the environment variable TEST_PASSWORD")
+    );
+}
+
+#[test]
+fn a_shared_identity_says_what_the_gateway_needs() {
+    let ran = check(&format!("{VALID}[local]\nid = \"web.example.org\"\nshared_identity = true\n"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    for words in ["`uniqueids=never`", "`unique = never`"] {
+        assert!(ran.stdout.contains(words), "{words}:\n{}", ran.stdout);
+    }
+    assert!(!check(VALID).stdout.contains("uniqueids"));
+}
+
 #[test]
 fn psk_format_is_obeyed() {
     let (directory, file) = Directory::with(&format!("{VALID}psk_format = \"hex\"\n"));
@@ -261,6 +325,16 @@ fn identities_are_expanded_from_the_environment() {
     assert!(unset.stderr.contains("`TEST_POD` is not set"), "{}", unset.stderr);
 }
 
+/// Another test's child process, not yet become its program, may still hold the copy open for writing.
+fn output_of_a_fresh_copy(command: &mut Command) -> Output {
+    loop {
+        match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            result => return result.unwrap(),
+        }
+    }
+}
+
 #[test]
 fn without_privileges_up_ends_with_3_and_says_what_is_missing() {
     let (directory, file) = Directory::with(VALID);
@@ -276,7 +350,7 @@ fn without_privileges_up_ends_with_3_and_says_what_is_missing() {
         if is_root {
             command.uid(65534).gid(65534);
         }
-        let Output { status, stdout, stderr } = command.output().unwrap();
+        let Output { status, stdout, stderr } = output_of_a_fresh_copy(&mut command);
         let said = format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
         assert_eq!(status.code(), Some(3), "{said}");
         assert!(said.contains("CAP_NET_ADMIN") && !said.contains(KEY), "{said}");

@@ -15,6 +15,9 @@ use crate::sa::selector::Selector;
 use crate::tunnel::diagnosis::{Diagnosis, selectors};
 use crate::tunnel::progress::Progress;
 
+#[cfg(test)]
+mod tests;
+
 /// How progress is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {

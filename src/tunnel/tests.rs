@@ -187,7 +187,7 @@ fn another_client_of_the_same_identity_is_left_in_peace_for_minutes() {
 }
 
 #[test]
-fn who_was_displaced_does_not_displace_in_turn() {
+fn k1_015_k2_062_who_was_displaced_does_not_displace_in_turn() {
     let mut story = Story::new("[local]\nid = \"${HOSTNAME}.example.org\"\n");
     let sends = |story: &Story| {
         let settings = &story.tunnel.settings;

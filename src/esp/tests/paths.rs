@@ -270,6 +270,24 @@ fn several_children_share_a_batch_and_each_has_its_own_sa() {
 }
 
 #[test]
+fn t_01_children_that_differ_on_our_side_only_carry_each_side() {
+    let mut pair = Pair::empty();
+    for (number, side) in (1u32..).zip(["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/24"]) {
+        let sources = vec![subnet(side)];
+        let (spi, seed) = (0x1000 * number, u64::from(number));
+        let sa = InboundParameters { sources: sources.clone(), ..inbound_sa(SUITE, spi, seed) };
+        pair.install(NOW, ChildId(number), sa);
+        pair.switch(NOW, ChildId(number), OutboundParameters { sources, ..outbound_sa(SUITE, spi, seed) });
+    }
+    let packets: Vec<_> = (1..=3).map(|net| from_to(&format!("10.{net}.0.9"), "10.250.0.5")).collect();
+    let datagrams = pair.send(NOW, &packets);
+    assert_eq!(datagrams.iter().map(|datagram| datagram[2] >> 4).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(pair.receive(NOW, &datagrams), packets);
+    assert!(pair.send(NOW, &[from_to("10.4.0.9", "10.250.0.5")]).is_empty());
+    assert_eq!(pair.sending.dropped().collect::<Vec<_>>(), [DropReason::OutsideSelectors]);
+}
+
+#[test]
 fn t_02_an_sa_of_one_child_does_not_carry_another_childs_packets() {
     let mut pair = Pair::empty();
     let other = vec![subnet("10.251.0.0/24")];
