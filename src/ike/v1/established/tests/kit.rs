@@ -567,3 +567,7 @@ impl Client {
 pub(super) fn outbound(spi: [u8; 4]) -> OutboundSpi {
     OutboundSpi::new(u32::from_be_bytes(spi)).unwrap()
 }
+
+pub(super) fn same(one: &ProtectionKeys, other: &ProtectionKeys) -> bool {
+    one.encryption.matches(other.encryption.expose()) && one.integrity.matches(other.integrity.expose())
+}
