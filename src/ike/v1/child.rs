@@ -7,8 +7,8 @@ use crate::crypto::random::Random;
 use crate::ike::action::{ChildUp, Configuration, Deadline, Event, Side, Timer};
 use crate::ike::context::Context;
 use crate::ike::timer::{earliest, percent_of, random_part};
-use crate::ike::v1::message::Notify;
-use crate::ike::v1::quick_mode::{Agreed, Pair, shortened};
+use crate::ike::v1::offer::shortened_phase2;
+use crate::ike::v1::quick_mode::{Agreed, Pair};
 use crate::sa::command::{ChildId, DataCommand, OutboundParameters};
 use crate::sa::lifetime::Lifetime;
 use crate::sa::spi::{InboundSpi, OutboundSpi};
@@ -329,11 +329,11 @@ impl Child {
     }
 
     /// RESPONDER-LIFETIME of one of its SAs, which is named by what the gateway receives on (RFC 2407 §4.6.3.1).
-    pub(super) fn shorten(&mut self, ctx: &mut Context<'_>, notify: &Notify) {
+    pub(super) fn shorten(&mut self, ctx: &mut Context<'_>, outbound: OutboundSpi, attributes: &[u8]) {
         let newest = self.sas.last().map(|sa| sa.inbound);
-        for sa in &mut self.sas {
+        for sa in self.sas.iter_mut().filter(|sa| sa.outbound == outbound) {
             let whole = Lifetime { time: sa.ends_at.map(|end| end.since(sa.installed_at)), ..Lifetime::default() };
-            let Some(time) = shortened(whole, std::slice::from_ref(notify), sa.outbound).time else { continue };
+            let Some(time) = shortened_phase2(whole, attributes).time else { continue };
             if Some(time) == whole.time {
                 continue;
             }

@@ -27,6 +27,7 @@ use crate::time::Instant;
 use admit::Admitted;
 use association::Association;
 use first_set::FirstSet;
+use news::Rate;
 use quick_modes::QuickModes;
 use renewal::Renewal;
 
@@ -44,6 +45,8 @@ pub(super) struct Established {
     quick_modes: QuickModes,
     first_set: Option<FirstSet>,
     liveness: Liveness,
+    /// Of questions of the gateway's.
+    answers: Rate,
     keepalive_at: Option<Instant>,
 }
 
@@ -59,13 +62,14 @@ impl Established {
         }
         let mut established = Self {
             renewal: Renewal::new(ctx, settings, &sa, &configuration),
-            current: Association::new(sa, answers),
+            current: Association::new(ctx, sa, answers),
             older: Vec::new(),
             children: first_set::children(ctx.profile, &configuration),
             configuration,
             quick_modes: QuickModes::default(),
             first_set: Some(FirstSet::default()),
             liveness: Liveness::new(ctx.now, ctx.profile.dpd),
+            answers: Rate::default(),
             keepalive_at: None,
         };
         established.schedule_keepalive(ctx);
@@ -104,17 +108,19 @@ impl Established {
         let flow = match command {
             // There is no answer to a delete: what was sent is all that can be done.
             Command::Close => Flow::Break(Failure::ClosedByUs { confirmed: true }),
-            Command::ProbeLiveness => self.probe(ctx),
+            Command::ProbeLiveness => {
+                self.probe(ctx);
+                Flow::Continue(())
+            }
         };
         self.conclude(ctx, flow)
     }
 
     /// News from the packet path.
     pub(super) fn handle_report(mut self: Box<Self>, ctx: &mut Context<'_>, report: DataReport) -> State {
-        let mut flow = Flow::Continue(());
         match report {
             DataReport::InboundSeen { child, spi } => {
-                self.liveness.heard(ctx.now);
+                self.heard(ctx);
                 let Self { children, configuration, .. } = &mut *self;
                 if let Some(child) = children.iter_mut().find(|one| one.id == child) {
                     child.inbound_seen(ctx, spi, configuration);
@@ -123,10 +129,10 @@ impl Established {
             DataReport::OutboundSent { .. } => self.liveness.used(),
             DataReport::Lifetime { child, mark } => self.used_up(ctx, child, mark),
             // It restarted, or keeps an SA that we forgot: untrusted, so it is asked.
-            DataReport::UnknownSpi { .. } if self.liveness.take_hint(ctx.now) => flow = self.probe(ctx),
+            DataReport::UnknownSpi { .. } if self.liveness.take_hint(ctx.now) => self.probe(ctx),
             DataReport::UnknownSpi { .. } | DataReport::NoChild | DataReport::PathMtu { .. } => {}
         }
-        let flow = self.and_go_on(ctx, flow);
+        let flow = self.go_on(ctx);
         self.conclude(ctx, flow)
     }
 
@@ -140,6 +146,7 @@ impl Established {
             self.quick_modes.deadline(),
             self.renewal.deadline(),
             self.keepalive_at.map(deadline(Timer::Keepalive)),
+            if self.current.answers_questions() { self.current.dpd.deadline(&self.liveness) } else { None },
             older.map(deadline(Timer::Wait)),
         ];
         earliest(own.into_iter().chain(children))
@@ -194,6 +201,7 @@ impl Established {
             ctx.data(DataCommand::Keepalive { path: self.current.sa.path });
             self.schedule_keepalive(ctx);
         }
+        self.dpd_timeout(ctx)?;
         self.renewal_timeout(ctx)?;
         self.delete_older(ctx);
         Flow::Continue(())
@@ -238,7 +246,10 @@ impl Established {
         if let Some(name) = name {
             self.quick_modes.note_hint(name);
         }
-        if self.liveness.take_hint(ctx.now) { self.probe(ctx) } else { Flow::Continue(()) }
+        if self.liveness.take_hint(ctx.now) {
+            self.probe(ctx);
+        }
+        Flow::Continue(())
     }
 
     /// The gateway may set attributes at any time. XAUTH was over before; where it was not agreed on, a gateway that asks for it takes no quick mode.
@@ -257,13 +268,9 @@ impl Established {
             return Flow::Break(Failure::XauthWanted);
         }
         match mode_config::answer_late(ctx, sa, answers, transaction, message) {
-            Ok(()) => self.liveness.heard(ctx.now),
+            Ok(()) => self.heard(ctx),
             Err(reason) => ctx.dropped(reason),
         }
-        Flow::Continue(())
-    }
-
-    fn probe(&mut self, _ctx: &mut Context<'_>) -> Flow {
         Flow::Continue(())
     }
 

@@ -71,7 +71,7 @@ fn nonce(profile: &Profile, random: &mut dyn Random) -> Vec<u8> {
 }
 
 /// What RESPONDER-LIFETIME notifies for the SA that the gateway receives on make of `lifetime` (RFC 2407 §4.6.3.1).
-pub(super) fn shortened(lifetime: Lifetime, notifies: &[Notify], spi: OutboundSpi) -> Lifetime {
+fn shortened(lifetime: Lifetime, notifies: &[Notify], spi: OutboundSpi) -> Lifetime {
     let named = |notify: &&Notify| {
         NotifyKind(notify.kind) == NotifyKind::RESPONDER_LIFETIME
             && notify.protocol == PROTOCOL_ESP

@@ -5,6 +5,7 @@ use crate::ike::v1::answers::Transaction;
 use crate::ike::v1::established::Established;
 use crate::ike::v1::established::quick_modes::Name;
 use crate::ike::v1::header::{Cookies, ExchangeType, Header};
+use crate::ike::v1::informational::{self, News};
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::Informational;
 use crate::ike::v1::notify::NotifyKind;
@@ -31,7 +32,7 @@ pub(super) enum Admitted {
     /// The third.
     Confirmation { exchange: Name },
     /// An informational exchange.
-    News { cookies: Cookies, message_id: u32, news: Box<Informational> },
+    News { cookies: Cookies, message_id: u32, news: Vec<News> },
 }
 
 impl Established {
@@ -95,10 +96,8 @@ impl Established {
         if sa.knows_message_id(message_id) && !self.quick_modes.is_finished(Name { cookies, message_id }) {
             return Err(DropReason::OutsideWindow);
         }
-        let opened = sa.open(header, &sa.first_iv(message_id), rest)?;
-        let (first, octets) = sa.verify_hash_1(&opened)?;
-        let news = Informational::parse(first, octets).map_err(|_| DropReason::Malformed)?;
-        Ok(Admitted::News { cookies, message_id, news: Box::new(news) })
+        let news = informational::read(sa, header, rest)?;
+        Ok(Admitted::News { cookies, message_id, news })
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::ike::context::Context;
 use crate::ike::v1::answers::Answers;
+use crate::ike::v1::dpd::Dpd;
 use crate::ike::v1::header::Cookies;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::Informational;
-use crate::ike::v1::opening::proof::isakmp_spi;
 use crate::ike::v1::opening::{farewell, tell};
 use crate::time::Instant;
 
@@ -14,6 +14,7 @@ pub(super) struct Association {
     pub(super) sa: IsakmpSa,
     /// What the gateway may ask for again.
     pub(super) answers: Answers,
+    pub(super) dpd: Dpd,
     /// It was replaced, and is deleted then.
     pub(super) delete_at: Option<Instant>,
     /// The gateway deleted it: nothing is sent with it any more.
@@ -21,8 +22,8 @@ pub(super) struct Association {
 }
 
 impl Association {
-    pub(super) fn new(sa: IsakmpSa, answers: Answers) -> Self {
-        Self { sa, answers, delete_at: None, deleted: false }
+    pub(super) fn new(ctx: &mut Context<'_>, sa: IsakmpSa, answers: Answers) -> Self {
+        Self { sa, answers, dpd: Dpd::new(ctx.random), delete_at: None, deleted: false }
     }
 
     pub(super) fn is_named(&self, cookies: Cookies) -> bool {
@@ -37,9 +38,9 @@ impl Association {
         tell(ctx, &mut self.sa, content);
     }
 
-    /// Its name in notifies and deletes.
-    pub(super) fn spi(&self) -> Option<Vec<u8>> {
-        isakmp_spi(self.sa.cookies)
+    /// Whether the gateway can be asked for a sign of life (RFC 3706 §5.1).
+    pub(super) const fn answers_questions(&self) -> bool {
+        self.sa.capabilities.dpd && !self.deleted
     }
 
     /// Tells the gateway that it is gone.

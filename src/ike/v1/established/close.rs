@@ -3,11 +3,9 @@
 use crate::ike::action::Failure;
 use crate::ike::context::Context;
 use crate::ike::v1::established::Established;
-use crate::ike::v1::message::{Delete, Informational};
+use crate::ike::v1::informational::delete_esp;
 use crate::sa::command::DataCommand;
 use crate::sa::spi::InboundSpi;
-
-const PROTOCOL_ESP: u8 = 3;
 
 impl Established {
     pub(super) fn take_leave(&mut self, ctx: &mut Context<'_>, failure: &Failure) {
@@ -27,11 +25,8 @@ impl Established {
 
     /// RFC 2408 §3.15: the SPIs are those that we receive on.
     pub(super) fn delete_children(&mut self, ctx: &mut Context<'_>, spis: &[InboundSpi]) {
-        if spis.is_empty() {
-            return;
+        if !spis.is_empty() {
+            self.current.inform(ctx, &delete_esp(spis));
         }
-        let spis = spis.iter().map(|spi| spi.to_octets().to_vec()).collect();
-        let delete = Delete { protocol: PROTOCOL_ESP, spis };
-        self.current.inform(ctx, &Informational { deletes: vec![delete], ..Informational::default() });
     }
 }

@@ -1,88 +1,162 @@
 //! What the gateway says in informational exchanges: deletes, errors, signs of life.
 
-use crate::ike::action::Failure;
+use std::time::Duration;
+
+use crate::ike::action::{DropReason, Failure};
 use crate::ike::context::Context;
+use crate::ike::v1::dpd::{Asked, Due};
 use crate::ike::v1::established::quick_modes::Name;
 use crate::ike::v1::established::{Established, Flow};
 use crate::ike::v1::header::Cookies;
-use crate::ike::v1::message::{Delete, Informational, Notify};
+use crate::ike::v1::informational::{News, Subject, dpd_ack, dpd_request};
 use crate::ike::v1::notify::NotifyKind;
 use crate::sa::spi::OutboundSpi;
+use crate::time::Instant;
 
-const PROTOCOL_ISAKMP: u8 = 1;
-const PROTOCOL_ESP: u8 = 3;
+/// So many questions of the gateway's are answered within a second.
+const MOST_ANSWERS: u32 = 4;
+
+/// How often something was done within the current second.
+#[derive(Default)]
+pub(super) struct Rate(Option<(Instant, u32)>);
+
+impl Rate {
+    /// Whether it may be done once more, at most `most` times a second.
+    pub(super) fn admits(&mut self, now: Instant, most: u32) -> bool {
+        match &mut self.0 {
+            Some((since, count)) if now.since(*since) < Duration::from_secs(1) => {
+                *count = count.saturating_add(1);
+                *count <= most
+            }
+            rate => {
+                *rate = Some((now, 1));
+                true
+            }
+        }
+    }
+}
 
 impl Established {
-    /// Everything in the message is looked at, in order, and a delete of the ISAKMP SA last: what follows it is still read.
+    /// Everything in the message is looked at; a delete of the ISAKMP SA stands last.
     pub(super) fn receive_news(
         &mut self,
         ctx: &mut Context<'_>,
         cookies: Cookies,
         message_id: u32,
-        news: &Informational,
+        news: &[News],
     ) -> Flow {
-        self.liveness.heard(ctx.now);
         if let Some(association) = self.association_mut(cookies) {
             // It is known already when it ends a quick mode.
             let _ = association.sa.claim_message_id(message_id);
         }
-        for notify in &news.notifies {
-            self.receive_notify(ctx, Name { cookies, message_id }, notify)?;
+        if !news.iter().all(|one| matches!(one, News::DpdRequest(_))) {
+            self.heard(ctx);
         }
-        for delete in news.deletes.iter().filter(|delete| delete.protocol == PROTOCOL_ESP) {
-            self.receive_child_delete(ctx, delete);
-        }
-        for delete in news.deletes.iter().filter(|delete| delete.protocol == PROTOCOL_ISAKMP) {
-            self.receive_association_delete(ctx, delete)?;
+        news.iter().try_for_each(|one| self.receive_one(ctx, Name { cookies, message_id }, one))
+    }
+
+    fn receive_one(&mut self, ctx: &mut Context<'_>, name: Name, news: &News) -> Flow {
+        match news {
+            News::DeleteEsp(spis) => spis.iter().for_each(|spi| self.receive_child_delete(ctx, *spi)),
+            News::DeleteIsakmp(cookies) => return self.receive_association_delete(ctx, *cookies),
+            News::DpdRequest(number) => self.receive_question(ctx, name.cookies, *number),
+            News::DpdAck(number) => self.receive_acknowledgement(ctx, name.cookies, *number),
+            News::ResponderLifetime { of: Subject::Esp(spi), attributes } => {
+                if let Some(spi) = OutboundSpi::new(u32::from_be_bytes(*spi)) {
+                    self.children.iter_mut().for_each(|child| child.shorten(ctx, spi, attributes));
+                }
+            }
+            News::Connected(of) => self.receive_connected(ctx, name, *of),
+            // These are about packets and messages, not about what was asked.
+            News::Error { kind, .. }
+                if matches!(NotifyKind(*kind), NotifyKind::INVALID_COOKIE | NotifyKind::INVALID_SPI) =>
+            {
+                self.probe(ctx);
+            }
+            News::Error { kind, of } => return self.receive_refusal(ctx, name.cookies, NotifyKind(*kind), *of),
+            News::ResponderLifetime { .. } | News::InitialContact | News::Other { .. } => {}
         }
         Flow::Continue(())
     }
 
-    fn receive_notify(&mut self, ctx: &mut Context<'_>, name: Name, notify: &Notify) -> Flow {
-        match NotifyKind(notify.kind) {
-            NotifyKind::CONNECTED => {
-                self.receive_connected(ctx, name, &notify.spi);
-                Flow::Continue(())
-            }
-            NotifyKind::RESPONDER_LIFETIME => {
-                self.children.iter_mut().for_each(|child| child.shorten(ctx, notify));
-                Flow::Continue(())
-            }
-            // These are about packets and messages, not about what was asked.
-            NotifyKind::INVALID_COOKIE | NotifyKind::INVALID_SPI => self.probe(ctx),
-            kind if kind.is_error() => self.receive_refusal(ctx, name.cookies, notify),
-            _ => Flow::Continue(()),
+    /// RFC 3706 §5.4: a question is answered with its number.
+    fn receive_question(&mut self, ctx: &mut Context<'_>, cookies: Cookies, number: u32) {
+        let admitted = self.answers.admits(ctx.now, MOST_ANSWERS);
+        let Some(association) = self.association_mut(cookies) else { return };
+        match association.dpd.asked(number) {
+            Asked::Stale => return ctx.dropped(DropReason::OutsideWindow),
+            Asked::New | Asked::Again if !admitted => return ctx.dropped(DropReason::Bounded),
+            Asked::New => association.inform(ctx, &dpd_ack(cookies, number)),
+            Asked::Again => return association.inform(ctx, &dpd_ack(cookies, number)),
+        }
+        self.heard(ctx);
+    }
+
+    fn receive_acknowledgement(&mut self, ctx: &mut Context<'_>, cookies: Cookies, number: u32) {
+        let Some(association) = self.association_mut(cookies) else { return };
+        if !association.dpd.acknowledged(number) {
+            ctx.dropped(DropReason::Unacceptable);
         }
     }
 
+    /// Asks for a sign of life, if the gateway announced that it gives one.
+    pub(super) fn probe(&mut self, ctx: &mut Context<'_>) {
+        if self.current.answers_questions() {
+            let numbers = self.current.dpd.ask(ctx.now, ctx.profile.retransmission, ctx.random);
+            self.ask(ctx, &numbers);
+        }
+    }
+
+    pub(super) fn dpd_timeout(&mut self, ctx: &mut Context<'_>) -> Flow {
+        if !self.current.answers_questions() {
+            return Flow::Continue(());
+        }
+        let policy = ctx.profile.retransmission;
+        match self.current.dpd.handle_timeout(ctx.now, &self.liveness, policy, ctx.random) {
+            Due::Nothing => Flow::Continue(()),
+            Due::Ask(numbers) => {
+                self.ask(ctx, &numbers);
+                Flow::Continue(())
+            }
+            Due::Dead { silent } => Flow::Break(Failure::PeerDead { silent }),
+        }
+    }
+
+    fn ask(&mut self, ctx: &mut Context<'_>, numbers: &[u32]) {
+        let cookies = self.current.sa.cookies;
+        numbers.iter().for_each(|number| self.current.inform(ctx, &dpd_request(cookies, *number)));
+    }
+
+    /// The gateway lives: a fresh, authentic message or packet came.
+    pub(super) fn heard(&mut self, ctx: &Context<'_>) {
+        self.liveness.heard(ctx.now);
+        self.current.dpd.heard();
+    }
+
     /// Which SA it means, the message ID says (RFC 2408 §3.1), or else the SPI.
-    fn receive_connected(&mut self, ctx: &mut Context<'_>, name: Name, spi: &[u8]) {
-        let by_spi = || self.children.iter().find_map(|child| Some((child.id, child.inbound_of(outbound_spi(spi)?)?)));
+    fn receive_connected(&mut self, ctx: &mut Context<'_>, name: Name, of: Subject) {
+        let by_spi = || {
+            let Subject::Esp(spi) = of else { return None };
+            let spi = OutboundSpi::new(u32::from_be_bytes(spi))?;
+            self.children.iter().find_map(|child| Some((child.id, child.inbound_of(spi)?)))
+        };
         if let Some((child, inbound)) = self.quick_modes.finished(name).or_else(by_spi) {
             self.release(ctx, child, inbound);
         }
     }
 
     /// RFC 2408 §3.15: the SPIs are those that the gateway received on.
-    fn receive_child_delete(&mut self, ctx: &mut Context<'_>, delete: &Delete) {
-        for spi in &delete.spis {
-            let spi = <[u8; 4]>::try_from(spi.as_slice())
-                .ok()
-                .and_then(|octets| OutboundSpi::new(u32::from_be_bytes(octets)));
-            let Some(spi) = spi else { continue };
-            let Self { children, configuration, .. } = self;
-            let _ = children.iter_mut().any(|child| child.deleted_by_peer(ctx, spi, configuration));
-        }
+    fn receive_child_delete(&mut self, ctx: &mut Context<'_>, spi: OutboundSpi) {
+        let Self { children, configuration, .. } = self;
+        let _ = children.iter_mut().any(|child| child.deleted_by_peer(ctx, spi, configuration));
     }
 
-    fn receive_association_delete(&mut self, ctx: &mut Context<'_>, delete: &Delete) -> Flow {
-        for spi in &delete.spis {
-            if let Some(place) = self.older.iter().position(|older| older.spi().as_ref() == Some(spi)) {
-                let older = self.older.remove(place);
-                self.forget_quick_modes(ctx, older.sa.cookies);
-            } else if self.current.spi().as_ref() == Some(spi) {
-                self.current_deleted(ctx)?;
-            }
+    fn receive_association_delete(&mut self, ctx: &mut Context<'_>, cookies: Cookies) -> Flow {
+        if let Some(place) = self.older.iter().position(|older| older.is_named(cookies)) {
+            self.older.remove(place);
+            self.forget_quick_modes(ctx, cookies);
+        } else if self.current.is_named(cookies) {
+            return self.current_deleted(ctx);
         }
         Flow::Continue(())
     }
@@ -100,8 +174,4 @@ impl Established {
         }
         if self.renewal.is_under_way() { Flow::Continue(()) } else { Flow::Break(Failure::ClosedByPeer) }
     }
-}
-
-fn outbound_spi(octets: &[u8]) -> Option<OutboundSpi> {
-    OutboundSpi::new(u32::from_be_bytes(<[u8; 4]>::try_from(octets).ok()?))
 }

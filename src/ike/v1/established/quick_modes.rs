@@ -8,8 +8,10 @@ use crate::ike::context::Context;
 use crate::ike::timer::earliest;
 use crate::ike::v1::child::{Release, Standing};
 use crate::ike::v1::established::first_set::in_words;
+use crate::ike::v1::established::news::Rate;
 use crate::ike::v1::established::{Established, Flow};
 use crate::ike::v1::header::Cookies;
+use crate::ike::v1::informational::Subject;
 use crate::ike::v1::message::{Informational, Notify};
 use crate::ike::v1::notify::NotifyKind;
 use crate::ike::v1::quick_mode::{Answer, AwaitAnswer, AwaitConfirmation, Pair, Request};
@@ -49,7 +51,7 @@ pub(super) struct QuickModes {
     finished: VecDeque<Finished>,
     /// What came unprotected while we waited.
     hints: Vec<String>,
-    refusals: Option<(Instant, u32)>,
+    refusals: Rate,
 }
 
 struct Ours {
@@ -130,19 +132,6 @@ impl QuickModes {
         let place = self.theirs.iter().position(is_it)?;
         Some(self.theirs.remove(place))
     }
-
-    fn may_refuse(&mut self, now: Instant) -> bool {
-        match &mut self.refusals {
-            Some((since, count)) if now.since(*since) < Duration::from_secs(1) => {
-                *count = count.saturating_add(1);
-                *count <= MOST_REFUSALS
-            }
-            refusals => {
-                *refusals = Some((now, 1));
-                true
-            }
-        }
-    }
 }
 
 impl Established {
@@ -198,7 +187,7 @@ impl Established {
     /// Our quick mode is complete for us.
     pub(super) fn receive_answer(&mut self, ctx: &mut Context<'_>, name: Name, answer: Answer, message: &[u8]) -> Flow {
         let Some(ours) = self.quick_modes.take_ours(|ours| ours.name() == name) else { return Flow::Continue(()) };
-        self.liveness.heard(ctx.now);
+        self.heard(ctx);
         let Some(association) = self.association(name.cookies) else { return Flow::Continue(()) };
         let (child, path, inbound) = (ours.child, association.sa.path, ours.exchange.inbound);
         let completed = match ours.exchange.advance(ctx.profile, &association.sa, answer) {
@@ -237,7 +226,7 @@ impl Established {
         request: Request,
         message: &[u8],
     ) {
-        self.liveness.heard(ctx.now);
+        self.heard(ctx);
         if self.quick_modes.theirs.len() >= MOST_THEIRS {
             return ctx.dropped(DropReason::Bounded);
         }
@@ -273,7 +262,7 @@ impl Established {
     /// The gateway's quick mode is complete.
     pub(super) fn receive_confirmation(&mut self, ctx: &mut Context<'_>, name: Name) {
         let Some(theirs) = self.quick_modes.take_theirs(|theirs| theirs.name() == name) else { return };
-        self.liveness.heard(ctx.now);
+        self.heard(ctx);
         self.release(ctx, theirs.child, theirs.exchange.inbound);
     }
 
@@ -289,13 +278,20 @@ impl Established {
     }
 
     /// An authentic error notify: which quick mode it means, its SPI says, or else it is the oldest (RFC 2408 §3.14).
-    pub(super) fn receive_refusal(&mut self, ctx: &mut Context<'_>, cookies: Cookies, notify: &Notify) -> Flow {
-        let named = |ours: &Ours| ours.cookies == cookies && notify.spi == ours.exchange.inbound.to_octets();
+    pub(super) fn receive_refusal(
+        &mut self,
+        ctx: &mut Context<'_>,
+        cookies: Cookies,
+        error: NotifyKind,
+        of: Subject,
+    ) -> Flow {
+        let named = |ours: &Ours| ours.cookies == cookies && of == Subject::Esp(ours.exchange.inbound.to_octets());
+        // In the first set there is only one that it can be about, whatever it says.
+        let may_be_any = self.first_set.is_some() || !matches!(of, Subject::Esp(_));
         let ours = self.quick_modes.take_ours(named);
-        let Some(ours) = ours.or_else(|| self.quick_modes.take_ours(|ours| ours.cookies == cookies)) else {
-            return Flow::Continue(());
-        };
-        let failure = ours.exchange.refused(ctx.profile, notify);
+        let any = |ours: &Ours| may_be_any && ours.cookies == cookies;
+        let Some(ours) = ours.or_else(|| self.quick_modes.take_ours(any)) else { return Flow::Continue(()) };
+        let failure = ours.exchange.refused(ctx.profile, error);
         self.quick_mode_failed(ctx, ours.child, failure)
     }
 
@@ -365,7 +361,7 @@ impl Established {
     }
 
     fn refuse(&mut self, ctx: &mut Context<'_>, cookies: Cookies, error: NotifyKind) {
-        if !self.quick_modes.may_refuse(ctx.now) {
+        if !self.quick_modes.refusals.admits(ctx.now, MOST_REFUSALS) {
             return ctx.dropped(DropReason::Bounded);
         }
         let notify = Notify { protocol: PROTOCOL_ESP, spi: Vec::new(), kind: error.0, data: Vec::new() };

@@ -142,7 +142,7 @@ impl Established {
         }
         let (before, after) = (addresses(&self.configuration), addresses(&configuration));
         self.renewal = Renewal::new(ctx, settings, &sa, &configuration);
-        let mut old = std::mem::replace(&mut self.current, Association::new(sa, answers));
+        let mut old = std::mem::replace(&mut self.current, Association::new(ctx, sa, answers));
         old.delete_at = Some(ctx.now.after(OLD_SA_TIME));
         if old.deleted {
             self.forget_quick_modes(ctx, old.sa.cookies);
@@ -155,7 +155,7 @@ impl Established {
             return Flow::Break(Failure::AddressRefused { reason });
         }
         self.configuration = configuration;
-        self.liveness.heard(ctx.now);
+        self.heard(ctx);
         while self.older.len() > MOST_OLDER {
             let mut oldest = self.older.remove(0);
             self.forget_quick_modes(ctx, oldest.sa.cookies);

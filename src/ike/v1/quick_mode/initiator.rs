@@ -8,7 +8,7 @@ use crate::ike::retransmit::{Retransmission, Verdict};
 use crate::ike::v1::header::{ExchangeType, Header, PayloadType};
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::iv::Iv;
-use crate::ike::v1::message::{Hashed, Identification, Notify, QuickModeProposal};
+use crate::ike::v1::message::{Hashed, Identification, QuickModeProposal};
 use crate::ike::v1::notify::NotifyKind;
 use crate::ike::v1::offer::{self, Phase2Terms};
 use crate::ike::v1::quick_mode::identity::{identification_of, selector_of};
@@ -146,8 +146,8 @@ impl AwaitAnswer {
     }
 
     /// Our offer was refused, by an authentic error notify.
-    pub(in crate::ike::v1) fn refused(&self, profile: &Profile, notify: &Notify) -> Failure {
-        match NotifyKind(notify.kind) {
+    pub(in crate::ike::v1) fn refused(&self, profile: &Profile, error: NotifyKind) -> Failure {
+        match error {
             NotifyKind::NO_PROPOSAL_CHOSEN => Failure::ChildProposalRefused {
                 phase: Phase::QuickMode,
                 offered: profile.child.offers.iter().map(ToString::to_string).collect(),
