@@ -1,4 +1,4 @@
-//! The messages of main and aggressive mode (RFC 2409 §5.4).
+//! The messages of main and aggressive mode (RFC 2409 §5.4). What only a gateway reads or writes is there for tests.
 
 use crate::ike::v1::header::PayloadType;
 use crate::ike::v1::message::{
@@ -33,6 +33,7 @@ const AUTH: Table = Table {
     private: Private::Skipped,
 };
 
+#[cfg(test)]
 const OPENING: Table = Table {
     required: &[
         PayloadType::SECURITY_ASSOCIATION,
@@ -58,6 +59,7 @@ const ANSWER: Table = Table {
     private: Private::Skipped,
 };
 
+#[cfg(test)]
 const PROOF: Table = Table {
     required: &[PayloadType::HASH],
     optional: &[],
@@ -117,6 +119,7 @@ impl MainModeKeys {
     }
 
     /// The chain of payloads, for a peer that knows RFC 3947.
+    #[cfg(test)]
     pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
         self.contents_for(NatTraversal::Rfc3947)
     }
@@ -187,6 +190,7 @@ pub struct AggressiveOpening {
 
 impl AggressiveOpening {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
+    #[cfg(test)]
     pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut sorted = OPENING.read(first, octets)?;
         let identification = sorted.phase1_identification()?;
@@ -257,6 +261,7 @@ impl AggressiveAnswer {
     }
 
     /// The chain of payloads.
+    #[cfg(test)]
     pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
         let mut parts = vec![
             (PayloadType::SECURITY_ASSOCIATION, self.sa.clone()),
@@ -285,6 +290,7 @@ pub struct AggressiveProof {
 
 impl AggressiveProof {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
+    #[cfg(test)]
     pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut sorted = PROOF.read(first, octets)?;
         let hash = sorted.hash.take();
@@ -296,6 +302,7 @@ impl AggressiveProof {
     }
 
     /// The chain of payloads, for a peer that knows RFC 3947.
+    #[cfg(test)]
     pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
         self.contents_for(NatTraversal::Rfc3947)
     }

@@ -86,10 +86,7 @@ impl Attempt {
 
     /// A message in clear.
     pub(in crate::ike::v1) fn in_clear(&self, exchange: ExchangeType, contents: &Contents) -> Option<Vec<u8>> {
-        let header = Header { next_payload: PayloadType(contents.first.0), ..self.header(exchange) };
-        let mut message = header.write(contents.octets.len()).ok()?;
-        message.extend_from_slice(&contents.octets);
-        Some(message)
+        self.header(exchange).message(contents).ok()
     }
 
     /// Sends a message and repeats it until something better is to be sent. Its datagrams, for `Answers`.
