@@ -146,7 +146,7 @@ impl Established {
             self.quick_modes.deadline(),
             self.renewal.deadline(),
             self.keepalive_at.map(deadline(Timer::Keepalive)),
-            if self.current.answers_questions() { self.current.dpd.deadline(&self.liveness) } else { None },
+            if self.can_ask() { self.current.dpd.deadline(&self.liveness) } else { None },
             older.map(deadline(Timer::Wait)),
         ];
         earliest(own.into_iter().chain(children))

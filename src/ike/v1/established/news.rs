@@ -99,16 +99,21 @@ impl Established {
         }
     }
 
+    /// The first quick modes are a question themselves, and say better what is not answered.
+    pub(super) const fn can_ask(&self) -> bool {
+        self.current.answers_questions() && self.first_set.is_none()
+    }
+
     /// Asks for a sign of life, if the gateway announced that it gives one.
     pub(super) fn probe(&mut self, ctx: &mut Context<'_>) {
-        if self.current.answers_questions() {
+        if self.can_ask() {
             let numbers = self.current.dpd.ask(ctx.now, ctx.profile.retransmission, ctx.random);
             self.ask(ctx, &numbers);
         }
     }
 
     pub(super) fn dpd_timeout(&mut self, ctx: &mut Context<'_>) -> Flow {
-        if !self.current.answers_questions() {
+        if !self.can_ask() {
             return Flow::Continue(());
         }
         let policy = ctx.profile.retransmission;

@@ -1,5 +1,8 @@
 //! A session after phase 1, against a gateway that says what a test wants it to say.
 
+mod gateways;
+mod keeping;
 mod kit;
-
 mod making;
+mod news;
+mod replacing;
