@@ -136,13 +136,18 @@ impl<G: Peer> World<G> {
 
     /// Sends one inner packet to the echo host.
     pub fn ping(&mut self) {
+        self.ping_to(ECHO);
+    }
+
+    /// Sends one inner packet to a host behind the gateway; each answers whatever it gets.
+    pub fn ping_to(&mut self, host: Ipv4Addr) {
         let source = self.client.inner_addresses().into_iter().find_map(|address| match address {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
         });
         let Some(source) = source else { return };
         self.sent += 1;
-        let packet = udp_packet(source, ECHO, self.sent);
+        let packet = udp_packet(source, host, self.sent);
         self.client.send_packet(self.now, &packet);
         self.settle();
     }
@@ -191,7 +196,7 @@ impl<G: Peer> World<G> {
         }
         for packet in std::mem::take(&mut self.client.delivered) {
             let number = u64::from_be_bytes(packet[44..52].try_into().expect("a packet of ours"));
-            assert_eq!(packet, udp_packet(ECHO, ipv4(&packet, 16), number), "packet {number} was changed");
+            assert_eq!(packet, udp_packet(ipv4(&packet, 12), ipv4(&packet, 16), number), "packet {number} was changed");
             self.invariants.delivered(number);
             self.echoed += 1;
         }

@@ -7,15 +7,8 @@ use vpnd::sim::gateway::impair::Impairment;
 use vpnd::sim::gateway::octets::{exchange, notify_payload, payload};
 use vpnd::sim::scene;
 use vpnd::sim::world::World;
-use vpnd::tunnel::progress::Progress;
 
-use super::{MINUTE, impaired, pings, quick};
-
-fn failures(world: &World) -> Vec<&Failure> {
-    let told = world.told().into_iter();
-    told.filter_map(|progress| if let Progress::Down { failure, .. } = progress { Some(failure) } else { None })
-        .collect()
-}
+use super::{MINUTE, failures, impaired, pings, quick};
 
 /// The gateway does wrong: the client says what, never comes up, and comes up once the gateway is mended.
 fn fails_then_recovers(impairment: Impairment, expected: impl Fn(&Failure) -> bool) {

@@ -3,15 +3,19 @@
 #![allow(missing_docs)]
 
 mod behaviour;
+mod ikev1;
 mod stories;
 mod sweep;
 
 use std::time::Duration;
 
+use vpnd::ike::action::Failure;
 use vpnd::sa::suite::{Aead, Cbc, Group, Integrity, Protection};
+use vpnd::sim::Peer;
 use vpnd::sim::gateway::impair::Impairment;
 use vpnd::sim::scene::{self, Suites};
 use vpnd::sim::world::World;
+use vpnd::tunnel::progress::Progress;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -39,11 +43,18 @@ fn impaired(impairments: Vec<Impairment>) -> World {
 }
 
 /// Sends pings, a tenth of a second apart, and says how many came back.
-fn pings(world: &mut World, count: u64) -> u64 {
+fn pings<G: Peer>(world: &mut World<G>, count: u64) -> u64 {
     let before = world.echoes().1;
     for _ in 0..count {
         world.ping();
         world.run(Duration::from_millis(100));
     }
     world.echoes().1 - before
+}
+
+/// Why sessions ended, in order.
+fn failures<G: Peer>(world: &World<G>) -> Vec<&Failure> {
+    let told = world.told().into_iter();
+    told.filter_map(|progress| if let Progress::Down { failure, .. } = progress { Some(failure) } else { None })
+        .collect()
 }

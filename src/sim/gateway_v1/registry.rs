@@ -47,4 +47,5 @@ pub mod attribute {
     pub const UNITY_BANNER: u16 = 28672;
     pub const UNITY_DEF_DOMAIN: u16 = 28674;
     pub const UNITY_SPLIT_INCLUDE: u16 = 28676;
+    pub const UNITY_PFS: u16 = 28679;
 }
