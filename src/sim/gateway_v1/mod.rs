@@ -51,7 +51,7 @@ pub enum NatDialect {
 pub enum Unique {
     /// From the same address and port: the new SA adopts the children and the old one is deleted soon after. From another: all is deleted at once.
     Replace,
-    /// The old SA stays with its children, which end with it.
+    /// From the same address and port: the new SA adopts the children. In any case the old one stays.
     Never,
     /// The old SA stays, and children depend on no ISAKMP SA.
     Independent,

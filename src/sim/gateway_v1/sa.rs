@@ -231,11 +231,13 @@ impl Gateway {
                 continue;
             }
             match self.settings.unique {
-                Unique::Replace if old.peer == new.peer => {
+                Unique::Replace | Unique::Never if old.peer == new.peer => {
                     for child in self.children.iter_mut().filter(|child| child.owner == name) {
                         child.owner = new.cky_r;
                     }
-                    old.ends = Some(now.after(GRACE));
+                    if self.settings.unique == Unique::Replace {
+                        old.ends = Some(now.after(GRACE));
+                    }
                 }
                 Unique::Replace => {
                     self.delete_all(&mut old);

@@ -18,7 +18,7 @@ fn k1_026_fragments_are_put_together() {
         scene.gateway.pfs = None;
         scene.client.profile.child.offers[0].pfs.clear();
         let mut world = World::new(scene);
-        assert!(world.run_until_up(MINUTE), "{:?}", world.told());
+        assert!(world.run_until_up(MINUTE), "{:?}", story(&world));
         assert_eq!(pings(&mut world, 3), 3);
     }
 }
@@ -38,7 +38,7 @@ fn k1_026_fragments_that_are_numbered_wrong_are_dropped() {
 #[test]
 fn k1_026_v_22_fragments_without_end_do_not_prevent_a_tunnel() {
     let mut world = impaired(cutting(), vec![Impairment::FragmentsEndless]);
-    assert!(world.run_until_up(5 * MINUTE), "{:?}", world.told());
+    assert!(world.run_until_up(5 * MINUTE), "{:?}", story(&world));
     assert_eq!(pings(&mut world, 3), 3);
 }
 
@@ -47,7 +47,7 @@ fn k1_026_v_22_of_overlapping_fragments_the_first_is_taken_or_none() {
     let mut world = impaired(cutting(), vec![Impairment::FragmentsOverlapping]);
     world.run(MINUTE);
     world.gateway.settings_mut().impairments.clear();
-    assert!(world.run_until_up(5 * MINUTE), "{:?}", world.told());
+    assert!(world.run_until_up(5 * MINUTE), "{:?}", story(&world));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn k1_026_the_client_cuts_what_is_long() {
         "a-name-that-is-long.".repeat(40) + "example",
     ));
     let mut world = World::new(scene);
-    assert!(world.run_until_up(MINUTE), "{:?}", world.told());
+    assert!(world.run_until_up(MINUTE), "{:?}", story(&world));
     assert!(world.gateway.counts().fragments > 1, "nothing was cut");
     assert!(world.wire.iter().all(|(_, datagram)| datagram.octets.len() <= 576 - 28));
 }

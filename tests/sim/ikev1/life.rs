@@ -26,7 +26,7 @@ fn k1_017_v_13_deleted_children_come_back() {
     for deed in [Deed::DeleteChildren, Deed::DeleteTwice, Deed::DeleteThenNotify] {
         let mut world = up_then(plain(), deed.clone());
         world.run(2 * MINUTE);
-        assert!(world.client.is_up(), "{deed:?}: {:?}", world.told());
+        assert!(world.client.is_up(), "{deed:?}: {:?}", story(&world));
         assert_eq!(pings(&mut world, 3), 3, "{deed:?}");
         assert_eq!(world.gateway.child_count(), 1, "{deed:?}");
     }

@@ -106,7 +106,7 @@ fn tell(seed: u64) -> u64 {
     let loss = scene.quality.loss;
     let mut world = World::new(scene);
     world.attack(seed ^ 0x5eed, attacks);
-    assert!(world.run_until_up(30 * MINUTE), "seed {seed}: never up: {:?}", world.told());
+    assert!(world.run_until_up(30 * MINUTE), "seed {seed}: never up: {:?}", story(&world));
     for _ in 0..20 {
         world.ping();
         world.run(Duration::from_millis(500));
@@ -118,10 +118,10 @@ fn tell(seed: u64) -> u64 {
     world.run(5 * MINUTE);
     world.link.quality = Quality::GOOD;
     world.run(2 * MINUTE);
-    assert!(world.run_until_up(10 * MINUTE), "seed {seed}: not up on a good link: {:?}", world.told());
+    assert!(world.run_until_up(10 * MINUTE), "seed {seed}: not up on a good link: {:?}", story(&world));
     world.run(Duration::from_secs(20));
     if world.client.is_up() {
-        assert!(pings(&mut world, 20) >= 19, "seed {seed}: no traffic on a good link: {:?}", world.told());
+        assert!(pings(&mut world, 20) >= 19, "seed {seed}: no traffic on a good link: {:?}", story(&world));
     }
     assert!(world.close(MINUTE), "seed {seed}: not closed within a minute");
     world.run(5 * MINUTE);

@@ -25,7 +25,7 @@ fn beginnings() -> [(&'static str, fn() -> Scene); 4] {
 /// Datagrams of an undisturbed beginning, and their lengths.
 fn undisturbed(scene: Scene) -> Vec<usize> {
     let mut world = World::new(scene);
-    assert!(world.run_until_up(MINUTE), "{:?}", world.told());
+    assert!(world.run_until_up(MINUTE), "{:?}", story(&world));
     world.run(Duration::from_millis(100));
     world.wire.iter().map(|(_, datagram)| datagram.octets.len()).collect()
 }
@@ -33,10 +33,10 @@ fn undisturbed(scene: Scene) -> Vec<usize> {
 fn survives(name: &str, scene: Scene, number: usize, fault: Fault) {
     let mut world = World::new(scene);
     world.link.fault(number as u64, fault);
-    assert!(world.run_until_up(10 * MINUTE), "{name}: datagram {number}, {fault:?}: {:?}", world.told());
+    assert!(world.run_until_up(10 * MINUTE), "{name}: datagram {number}, {fault:?}: {:?}", story(&world));
     // The gateway may still wait for what was lost.
     world.run(Duration::from_secs(10));
-    assert_eq!(pings(&mut world, 2), 2, "{name}: datagram {number}, {fault:?}: no traffic: {:?}", world.told());
+    assert_eq!(pings(&mut world, 2), 2, "{name}: datagram {number}, {fault:?}: no traffic: {:?}", story(&world));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn every_message_of_a_rekeying_may_be_lost_doubled_or_late() {
                 // No packet is on the wire but those of the rekeying, so that their numbers are known.
                 world.link.fault((begins + number) as u64, fault);
                 world.run(Duration::from_secs(100));
-                assert!(world.client.is_up(), "{name}: {number}, {fault:?}: {:?}", world.told());
+                assert!(world.client.is_up(), "{name}: {number}, {fault:?}: {:?}", story(&world));
                 assert_eq!(pings(&mut world, 3), 3, "{name}: {number}, {fault:?}");
                 assert!(failures(&world).is_empty(), "{name}: {number}, {fault:?}: {:?}", failures(&world));
             }
