@@ -7,6 +7,7 @@ use vpnd::sim::gateway::impair::Impairment;
 use vpnd::sim::gateway::octets::{exchange, notify_payload, payload};
 use vpnd::sim::scene;
 use vpnd::sim::world::World;
+use vpnd::tunnel::progress::Progress;
 
 use super::{MINUTE, failures, impaired, pings, quick};
 

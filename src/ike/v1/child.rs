@@ -69,6 +69,8 @@ struct ChildSa {
     by: Side,
     installed_at: Instant,
     ends_at: Option<Instant>,
+    /// The gateway has it no more.
+    deleted: bool,
     use_: Use,
 }
 
@@ -127,6 +129,7 @@ impl Child {
             by,
             installed_at: ctx.now,
             ends_at: lifetime.time.map(|time| ctx.now.after(time)),
+            deleted: false,
             use_: Use::Held { sa: outbound, until },
         });
         ctx.data(DataCommand::InstallInbound { child: self.id, sa: inbound });
@@ -142,14 +145,14 @@ impl Child {
         Some(oldest)
     }
 
-    /// After our confirmation left: the first SA is used at once.
+    /// After our confirmation left: the first SA is used at once, and so is one in place of an SA that the gateway has no more.
     pub(super) fn confirmed_by_us(
         &mut self,
         ctx: &mut Context<'_>,
         inbound: InboundSpi,
         configuration: &Configuration,
     ) {
-        if self.in_use().is_none() {
+        if self.in_use().is_none_or(|sa| sa.deleted) {
             self.release(ctx, inbound, configuration);
         }
     }
@@ -216,6 +219,7 @@ impl Child {
             // Packets that it sealed before may still come.
             let end = ctx.now.after(GRACE);
             sa.ends_at = Some(sa.ends_at.map_or(end, |known| known.min(end)));
+            sa.deleted = true;
             age = ctx.now.since(sa.installed_at);
             if sa.is_held() {
                 sa.use_ = Use::Passed;
@@ -292,6 +296,11 @@ impl Child {
         if self.standing == Standing::Up && !replaced {
             self.wanted_at = Some(self.wanted_at.map_or(now, |at| at.min(now)));
         }
+    }
+
+    /// Whether the SA in use carries its packets for so much longer.
+    pub(super) fn can_wait(&self, now: Instant, time: Duration) -> bool {
+        self.in_use().is_some_and(|sa| !sa.deleted && sa.ends_at.is_none_or(|end| end > now.after(time)))
     }
 
     /// Whether a new quick mode is due.

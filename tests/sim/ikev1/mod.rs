@@ -111,7 +111,14 @@ fn lost_within(world: &mut World, time: Duration, pace: Duration) -> u64 {
     (after.0 - before.0) - (after.1 - before.1)
 }
 
-/// What the client told people, but for what it dropped.
-fn story(world: &World) -> Vec<&Progress> {
-    world.told().into_iter().filter(|it| !matches!(it, Progress::Dropped(_))).collect()
+/// The last things that the client told people, but for what it dropped.
+fn story(world: &World) -> Vec<String> {
+    let mut told: Vec<String> = world
+        .client
+        .told
+        .iter()
+        .filter(|(_, it)| !matches!(it, Progress::Dropped(_)))
+        .map(|(at, it)| format!("{:.3?} {it:?}", at.since_start()))
+        .collect();
+    told.split_off(told.len().saturating_sub(20))
 }

@@ -81,30 +81,3 @@ fn two_hours_lose_nothing() {
     world.run(MINUTE);
     assert_eq!((world.gateway.sa_count(), world.gateway.child_count()), (0, 0));
 }
-
-#[test]
-fn debug_losses() {
-    let mut scene = short(with_name());
-    scene.client.profile.ike_lifetime.time = Some(Duration::from_secs(20));
-    scene.client.profile.child.lifetime.time = Some(Duration::from_secs(20));
-    let mut world = World::new(scene);
-    assert!(world.run_until_up(MINUTE));
-    let mut state = false;
-    for _ in 0..60_000 {
-        let before = world.echoes().1;
-        world.ping();
-        world.run(Duration::from_millis(15));
-        let lost = world.echoes().1 == before;
-        if lost != state {
-            eprintln!("{:?} lost {lost} sas {} children {}", world.now().since_start(), world.gateway.sa_count(), world.gateway.child_count());
-            if !lost { break; }
-        }
-        state = lost;
-    }
-    for (at, it) in world.client.told.iter().rev().take(16) {
-        eprintln!("{:?} {it:?}", at.since_start());
-    }
-    for (at, datagram) in world.wire.iter().rev().filter(|(_, d)| d.octets.len() > 30 && d.octets[..4] == [0;4]).take(40) {
-        eprintln!("{:?} {} {:02x?} ex {} id {:02x?}", at.since_start(), datagram.source, &datagram.octets[4..8], datagram.octets[22], &datagram.octets[24..28]);
-    }
-}

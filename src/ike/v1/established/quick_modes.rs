@@ -34,6 +34,11 @@ const CONFIRMATION_WAIT: Duration = Duration::from_secs(30);
 /// A child that the gateway replaces just now is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// While the ISAKMP SA is renewed, a replacement waits.
+const RENEWAL_WAIT: Duration = Duration::from_millis(250);
+/// It does not wait when the SA that is replaced ends within this time.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+
 const PROTOCOL_ESP: u8 = 3;
 
 /// What one exchange is known by.
@@ -108,6 +113,10 @@ impl QuickModes {
         self.finished.iter().find(|finished| finished.name == name).map(|finished| (finished.child, finished.inbound))
     }
 
+    pub(super) fn is_busy(&self) -> bool {
+        !self.ours.is_empty() || !self.theirs.is_empty()
+    }
+
     pub(super) fn note_hint(&mut self, name: String) {
         if !self.ours.is_empty() && self.hints.len() < MOST_HINTS && !self.hints.contains(&name) {
             self.hints.push(name);
@@ -166,14 +175,17 @@ impl Established {
                 || ours.len() >= MOST_OURS
                 || ours.iter().any(|ours| ours.child == id)
                 || self.quick_modes.theirs.iter().any(|theirs| theirs.child == id);
+            let renews = self.renewal.is_under_way();
             let Some(child) = self.children.iter_mut().find(|child| child.id == id) else { continue };
+            // A gateway may let the children of the old ISAKMP SA go over to the new one at once: a later one would end with the old.
+            let waits = renews && child.can_wait(ctx.now, LAST_MOMENT);
             if child.is_unwanted() {
                 child.give_up(ctx);
                 self.none_left(Failure::ClosedByPeer)?;
                 continue;
             }
-            if busy {
-                child.want(ctx.now.after(LOOK_AGAIN));
+            if busy || waits {
+                child.want(ctx.now.after(if waits { RENEWAL_WAIT } else { LOOK_AGAIN }));
                 continue;
             }
             child.replacement_began();

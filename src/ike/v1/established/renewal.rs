@@ -22,6 +22,10 @@ use crate::time::Instant;
 const OLD_SA_TIME: Duration = Duration::from_secs(5);
 /// Old SAs that are kept at one time.
 const MOST_OLDER: usize = 2;
+/// While a quick mode is under way, a renewal waits: its child might stay with the old SA.
+const QUICK_MODE_WAIT: Duration = Duration::from_millis(500);
+/// It does not wait when the current SA ends within this time.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 /// After a failed renewal the next attempt comes when this share of what is left has passed.
 const RETRY_PERCENT: u32 = 25;
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
@@ -89,12 +93,18 @@ impl Established {
 
     pub(super) fn renewal_timeout(&mut self, ctx: &mut Context<'_>) -> Flow {
         let path = self.current.sa.path;
+        let lasts = self.current.sa.ends_at.is_none_or(|end| end > ctx.now.after(LAST_MOMENT));
+        let waits = self.quick_modes.is_busy() && !self.current.deleted && lasts;
         let renewal = &mut self.renewal;
         let progress = match renewal.opening.take() {
             Some(opening) if opening.poll_timeout().is_some_and(|deadline| deadline.at <= ctx.now) => {
                 opening.handle_timeout(&mut within(&renewal.profile, ctx))
             }
             Some(opening) => Progress::Waiting(opening),
+            None if waits && renewal.at.is_some_and(|at| at <= ctx.now) => {
+                renewal.at = Some(ctx.now.after(QUICK_MODE_WAIT));
+                return Flow::Continue(());
+            }
             None if renewal.at.is_some_and(|at| at <= ctx.now) => {
                 renewal.at = None;
                 Opening::start(&mut within(&renewal.profile, ctx), renewal.settings.clone(), path)
