@@ -2,12 +2,12 @@
 
 use vpnd::ike::action::Failure;
 use vpnd::sim::gateway_v1::Unique;
-use vpnd::sim::gateway_v1::impair::{Deed, Impairment};
+use vpnd::sim::gateway_v1::impair::Deed;
 use vpnd::sim::gateway_v1::octets::{delete_payload, exchange, notify, notify_payload, payload};
 
 use super::*;
 
-const MILLISECONDS_20: Duration = Duration::from_millis(20);
+const PACE: Duration = Duration::from_millis(50);
 
 #[test]
 fn k1_017_a_deleted_isakmp_sa_comes_back() {
@@ -85,54 +85,6 @@ fn v_03_protected_messages_of_odd_exchanges_change_nothing() {
 }
 
 #[test]
-fn k1_016_signs_of_life_go_both_ways() {
-    let mut scene = plain();
-    scene.gateway.dpd = Some(Duration::from_secs(10));
-    let mut world = World::new(scene);
-    assert!(world.run_until_up(MINUTE));
-    world.run(10 * MINUTE);
-    assert!(world.gateway.counts().probe_answers > 20);
-    assert!(failures(&world).is_empty());
-    let mut world = World::new(plain());
-    assert!(world.run_until_up(MINUTE));
-    world.run(10 * MINUTE);
-    let counts = world.gateway.counts();
-    assert!(counts.probes > 5 && counts.odd_probes == 0, "{counts:?}");
-    assert!(failures(&world).is_empty());
-}
-
-#[test]
-fn k1_016_numbers_stay_in_order_when_probes_are_lost() {
-    let mut scene = plain();
-    scene.quality.loss = 300;
-    let mut world = World::new(scene);
-    assert!(world.run_until_up(5 * MINUTE));
-    world.run(30 * MINUTE);
-    let counts = world.gateway.counts();
-    assert!(counts.probes > 20 && counts.odd_probes == 0, "{counts:?}");
-}
-
-#[test]
-fn k1_016_a_gateway_that_forgot_is_noticed() {
-    for deed in [Deed::Forget, Deed::Outage(5 * MINUTE)] {
-        let mut world = up_then(plain(), deed);
-        assert!(world.run_until(10 * MINUTE, |world| !world.client.is_up()), "not noticed");
-        assert!(failures(&world).iter().any(|failure| matches!(failure, Failure::PeerDead { .. })));
-        assert!(world.run_until_up(10 * MINUTE));
-        assert_eq!(pings(&mut world, 3), 3);
-    }
-}
-
-#[test]
-fn k1_016_answers_with_another_number_are_no_life() {
-    for impairment in [Impairment::WrongProbeAnswer, Impairment::IgnoreProbes] {
-        let mut world = impaired(plain(), vec![impairment]);
-        assert!(world.run_until_up(MINUTE));
-        assert!(world.run_until(10 * MINUTE, |world| !world.client.is_up()), "not noticed");
-    }
-}
-
-#[test]
 fn k1_016_a_gateway_without_dpd_is_not_asked() {
     let mut scene = plain();
     scene.gateway.announces_dpd = false;
@@ -149,9 +101,9 @@ fn k1_018_rekeying_by_the_client_loses_nothing() {
         scene.client.profile.child.lifetime.time = Some(Duration::from_secs(20));
         let mut world = World::new(scene);
         assert!(world.run_until_up(MINUTE));
-        assert_eq!(lost_within(&mut world, 5 * MINUTE, MILLISECONDS_20), 0);
+        assert_eq!(lost_within(&mut world, 3 * MINUTE, PACE), 0);
         let counts = world.gateway.counts();
-        assert!(counts.quick.0 > 12, "{counts:?}");
+        assert!(counts.quick.0 > 8, "{counts:?}");
         assert!(failures(&world).is_empty());
     }
 }
@@ -162,9 +114,9 @@ fn k1_018_k1_030_rekeying_by_the_gateway_loses_nothing() {
         scene.gateway.rekeys = Some(Duration::from_secs(15));
         let mut world = World::new(scene);
         assert!(world.run_until_up(MINUTE));
-        assert_eq!(lost_within(&mut world, 5 * MINUTE, MILLISECONDS_20), 0);
+        assert_eq!(lost_within(&mut world, 3 * MINUTE, PACE), 0);
         let counts = world.gateway.counts();
-        assert!(counts.quick.1 > 15, "{counts:?}");
+        assert!(counts.quick.1 > 8, "{counts:?}");
     }
 }
 
@@ -176,9 +128,9 @@ fn k1_019_both_rekeying_at_once_loses_nothing_and_ends() {
         scene.gateway.rekeys = Some(Duration::from_secs(seconds));
         let mut world = World::new(scene);
         assert!(world.run_until_up(MINUTE));
-        assert_eq!(lost_within(&mut world, 5 * MINUTE, MILLISECONDS_20), 0, "{seconds}");
+        assert_eq!(lost_within(&mut world, 3 * MINUTE, PACE), 0, "{seconds}");
         let counts = world.gateway.counts();
-        assert!(counts.quick.0 + counts.quick.1 < 80, "{seconds}: {counts:?}");
+        assert!(counts.quick.0 + counts.quick.1 < 50, "{seconds}: {counts:?}");
     }
 }
 
@@ -189,7 +141,7 @@ fn k1_013_rekeying_with_the_commit_bit_loses_nothing() {
     scene.gateway.commit = Some(vpnd::sim::gateway_v1::Commit::OwnId);
     let mut world = World::new(scene);
     assert!(world.run_until_up(MINUTE));
-    assert_eq!(lost_within(&mut world, 2 * MINUTE, MILLISECONDS_20), 0);
+    assert_eq!(lost_within(&mut world, 2 * MINUTE, PACE), 0);
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn k1_014_a_later_lifetime_counts_only_if_protected() {
 fn k1_030_the_gateway_may_begin_a_quick_mode() {
     for scene in [plain(), with_group(), with_name(), aggressive()] {
         let mut world = up_then(scene, Deed::Rekey);
-        assert_eq!(lost_within(&mut world, MINUTE, Duration::from_millis(20)), 0);
+        assert_eq!(lost_within(&mut world, MINUTE, Duration::from_millis(50)), 0);
         assert_eq!(world.gateway.counts().quick, (1, 1));
     }
 }

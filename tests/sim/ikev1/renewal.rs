@@ -4,7 +4,7 @@ use vpnd::sim::gateway_v1::Unique;
 
 use super::*;
 
-const MILLISECONDS_20: Duration = Duration::from_millis(20);
+const PACE: Duration = Duration::from_millis(50);
 
 fn short(mut scene: Scene) -> Scene {
     scene.client.profile.ike_lifetime.time = Some(MINUTE);
@@ -18,9 +18,9 @@ fn k1_020_renewal_loses_nothing() {
             scene.gateway.unique = unique;
             let mut world = World::new(short(scene));
             assert!(world.run_until_up(MINUTE));
-            assert_eq!(lost_within(&mut world, 5 * MINUTE, MILLISECONDS_20), 0, "{unique:?}");
+            assert_eq!(lost_within(&mut world, 3 * MINUTE, PACE), 0, "{unique:?}");
             let counts = world.gateway.counts();
-            assert!(counts.authenticated >= 5, "{counts:?}");
+            assert!(counts.authenticated >= 4, "{counts:?}");
             assert!(failures(&world).is_empty());
             assert!(world.gateway.sa_count() <= 2);
         }
@@ -34,7 +34,7 @@ fn k1_020_k1_023_both_lifetimes_at_once_lose_nothing() {
     scene.client.profile.child.lifetime.time = Some(Duration::from_secs(20));
     let mut world = World::new(scene);
     assert!(world.run_until_up(MINUTE));
-    let lost = lost_within(&mut world, 10 * MINUTE, Duration::from_millis(10));
+    let lost = lost_within(&mut world, 10 * MINUTE, PACE);
     assert!(failures(&world).is_empty(), "{:?}", story(&world));
     assert_eq!(lost, 0, "{:?} {:?}", story(&world), world.gateway.counts());
     let counts = world.gateway.counts();

@@ -11,15 +11,8 @@ fn all_of_it() -> Scene {
     scene
 }
 
-fn in_fragments() -> Scene {
-    let mut scene = with_name();
-    scene.gateway.fragment = Some(100);
-    scene.client.profile.fragmentation = Some(576);
-    scene
-}
-
-fn beginnings() -> [(&'static str, fn() -> Scene); 4] {
-    [("main mode", plain), ("aggressive mode", aggressive), ("XAUTH and PFS", all_of_it), ("fragments", in_fragments)]
+fn beginnings() -> [(&'static str, fn() -> Scene); 3] {
+    [("main mode", plain), ("aggressive mode", aggressive), ("XAUTH and PFS", all_of_it)]
 }
 
 /// Datagrams of an undisturbed beginning, and their lengths.
@@ -37,6 +30,14 @@ fn survives(name: &str, scene: Scene, number: usize, fault: Fault) {
     // The gateway may still wait for what was lost.
     world.run(Duration::from_secs(10));
     assert_eq!(pings(&mut world, 2), 2, "{name}: datagram {number}, {fault:?}: no traffic: {:?}", story(&world));
+}
+
+fn flipped(name: &str, scene: fn() -> Scene) {
+    for (number, length) in undisturbed(scene()).into_iter().enumerate() {
+        for place in 0..length {
+            survives(name, scene(), number, Fault::Flip(place, 1 << (place % 8)));
+        }
+    }
 }
 
 #[test]
@@ -59,21 +60,25 @@ fn k1_021_every_message_may_be_lost_doubled_or_late() {
 }
 
 #[test]
-fn every_octet_of_every_message_may_be_flipped() {
-    for (name, scene) in beginnings() {
-        for (number, length) in undisturbed(scene()).into_iter().enumerate() {
-            for place in 0..length {
-                survives(name, scene(), number, Fault::Flip(place, 1 << (place % 8)));
-            }
-        }
-    }
+fn every_octet_of_main_mode_and_what_follows_may_be_flipped() {
+    flipped("main mode", plain);
+}
+
+#[test]
+fn every_octet_of_aggressive_mode_and_what_follows_may_be_flipped() {
+    flipped("aggressive mode", aggressive);
+}
+
+#[test]
+fn every_octet_of_xauth_and_what_follows_may_be_flipped() {
+    flipped("XAUTH and PFS", all_of_it);
 }
 
 #[test]
 fn every_message_may_be_cut_anywhere() {
     for (name, scene) in beginnings() {
         for (number, length) in undisturbed(scene()).into_iter().enumerate() {
-            for place in (0..length).step_by(7) {
+            for place in (0..length).step_by(11) {
                 survives(name, scene(), number, Fault::Cut(place));
             }
         }
