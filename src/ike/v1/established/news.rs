@@ -66,6 +66,9 @@ impl Established {
                     self.children.iter_mut().for_each(|child| child.shorten(ctx, spi, attributes));
                 }
             }
+            News::ResponderLifetime { of: Subject::Isakmp(of), attributes } if *of == name.cookies => {
+                self.shorten(ctx, *of, attributes);
+            }
             News::Connected(of) => self.receive_connected(ctx, name, *of),
             // These are about packets and messages, not about what was asked.
             News::Error { kind, .. }

@@ -14,6 +14,7 @@ use crate::ike::v1::established::first_set::in_words;
 use crate::ike::v1::established::{Established, Flow};
 use crate::ike::v1::header::Cookies;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
+use crate::ike::v1::offer::shortened_phase1;
 use crate::ike::v1::opening::{Opened, Opening, Progress};
 use crate::sa::path::Path;
 use crate::time::Instant;
@@ -30,6 +31,9 @@ const LAST_MOMENT: Duration = Duration::from_secs(2);
 const RETRY_PERCENT: u32 = 25;
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// However short a lifetime the gateway names.
+const SHORTEST_NOTICE: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(super) struct Renewal {
@@ -67,6 +71,12 @@ impl Renewal {
     pub(super) fn hurry(&mut self, now: Instant) {
         if self.opening.is_none() {
             self.at = Some(now);
+        }
+    }
+
+    fn no_later_than(&mut self, at: Instant) {
+        if self.opening.is_none() {
+            self.at = Some(self.at.map_or(at, |known| known.min(at)));
         }
     }
 
@@ -112,6 +122,21 @@ impl Established {
             None => return Flow::Continue(()),
         };
         self.renewal_progress(ctx, progress)
+    }
+
+    /// RESPONDER-LIFETIME of the ISAKMP SA (RFC 2407 §4.6.3.1).
+    pub(super) fn shorten(&mut self, ctx: &mut Context<'_>, cookies: Cookies, attributes: &[u8]) {
+        let sa = &mut self.current.sa;
+        if sa.cookies != cookies {
+            return;
+        }
+        let whole = sa.ends_at.map(|end| end.since(sa.established_at));
+        let Some(time) = shortened_phase1(whole, attributes).filter(|time| Some(*time) != whole) else { return };
+        // There is time to renew it, however late it was said.
+        let end = sa.established_at.after(time).max(ctx.now.after(SHORTEST_NOTICE));
+        let end = sa.ends_at.map_or(end, |known| known.min(end));
+        sa.ends_at = Some(end);
+        self.renewal.no_later_than(replacement(ctx.now, end.since(ctx.now), ctx.random));
     }
 
     /// Old SAs whose time is over.

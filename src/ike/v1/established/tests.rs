@@ -3,6 +3,7 @@
 mod gateways;
 mod keeping;
 mod kit;
+mod lifetimes;
 mod making;
 mod news;
 mod replacing;
