@@ -21,6 +21,8 @@ mod offer;
 mod opening;
 mod protect;
 mod quick_mode;
+#[cfg(test)]
+mod tests;
 mod text;
 mod vendor;
 mod xauth;

@@ -228,7 +228,11 @@ fn acknowledged(set: &Attributes) -> Vec<(u16, Vec<u8>)> {
 }
 
 /// Checks what the gateway gave; text goes where people see it.
-fn accept(ctx: &mut Context<'_>, gateway: IpAddr, given: &Attributes) -> Result<Configuration, AddressFault> {
+pub(super) fn accept(
+    ctx: &mut Context<'_>,
+    gateway: IpAddr,
+    given: &Attributes,
+) -> Result<Configuration, AddressFault> {
     let given: Vec<(u16, Vec<u8>)> = given.attributes.iter().cloned().map(with_prefix).collect();
     let common = given.iter().map(|(kind, value)| (*kind, value.as_slice()));
     let mut configuration = attribute::accept(&ctx.profile.request, gateway, common)?;
