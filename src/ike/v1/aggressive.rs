@@ -153,6 +153,7 @@ fn stand(
     };
     // RFC 3947 §4: from the third message on.
     attempt.path = nat::floated(attempt.path, ctx.profile.encapsulation_port);
+    attempt.learn(ctx.profile, agreed.capabilities);
     let message = AggressiveProof {
         hash: secrets.prove(),
         nat_detection: nat_detection(ctx, agreed.suite, secrets.cookies(), attempt.path),

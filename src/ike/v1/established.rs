@@ -280,6 +280,11 @@ impl Established {
         self.keepalive_at = if every.is_zero() { None } else { Some(ctx.now.after(every)) };
     }
 
+    /// Whether a datagram with these cookies may be for us.
+    pub(super) fn owns(&self, cookies: Cookies) -> bool {
+        self.association(cookies).is_some() || self.renewal.owns(cookies)
+    }
+
     fn association(&self, cookies: Cookies) -> Option<&Association> {
         std::iter::once(&self.current).chain(&self.older).find(|one| one.is_named(cookies))
     }

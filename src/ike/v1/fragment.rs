@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::ike::action::DropReason;
+use crate::ike::profile::Profile;
 use crate::ike::v1::header::{Cookies, ExchangeType, Flags, Header, PayloadType};
+use crate::ike::v1::vendor::PeerCapabilities;
 use crate::ike::wire::header::{HEADER_LEN, LONGEST_MESSAGE};
 use crate::ike::wire::reader::Reader;
 use crate::ike::wire::writer::Writer;
@@ -49,7 +51,7 @@ impl<'a> Fragment<'a> {
     }
 }
 
-/// The pieces of one message at most: those of another take their place.
+/// The pieces of one message at most: the first piece of another takes their place.
 #[derive(Debug, Default)]
 pub(super) struct Reassembly {
     set: Option<Set>,
@@ -84,10 +86,11 @@ impl Reassembly {
     ) -> Result<Option<Vec<u8>>, DropReason> {
         let fragment = Fragment::parse(rest).ok_or(DropReason::Malformed)?;
         let name = Name { cookies: header.cookies, id: fragment.id };
-        let set = match self.set.take() {
-            Some(set) if set.name == name && now.since(set.begun) < PATIENCE => self.set.insert(set),
-            _ => self.set.insert(Set::new(name, now)),
-        };
+        self.set.take_if(|set| now.since(set.begun) >= PATIENCE || is_replaced(set, name, &fragment));
+        let set = self.set.get_or_insert_with(|| Set::new(name, now));
+        if set.name != name {
+            return Err(DropReason::Fragment);
+        }
         if !set.insert(&fragment)? {
             return Ok(None);
         }
@@ -100,6 +103,11 @@ impl Reassembly {
             _ => Err(DropReason::Fragment),
         }
     }
+}
+
+/// Only where another message begins: stray pieces, as a forger's may be, do not interrupt one that is on its way.
+fn is_replaced(set: &Set, name: Name, fragment: &Fragment<'_>) -> bool {
+    set.name != name && fragment.number == 1
 }
 
 impl Set {
@@ -142,6 +150,11 @@ impl Set {
         self.pieces.into_iter().flatten().for_each(|piece| whole.extend(piece));
         whole
     }
+}
+
+/// The largest datagram that is sent whole to a peer with these capabilities; `None` if nothing may be cut for it.
+pub(super) fn limit(profile: &Profile, capabilities: PeerCapabilities) -> Option<u16> {
+    profile.fragmentation.filter(|_| capabilities.fragmentation)
 }
 
 /// The datagrams of a message: itself if it fits into an IP datagram of `limit` octets or there is no limit, else fragments that do. A limit below

@@ -122,6 +122,7 @@ impl AwaitProposal {
             return Next::Wait(Stage::Proposal(self));
         };
         attempt.cookies.responder = Some(cookie);
+        attempt.learn(ctx.profile, agreed.capabilities);
         let secret = EphemeralSecret::generate(agreed.suite.group, ctx.random).into_half_open();
         let nonce = nonce(ctx);
         let cookies = (attempt.cookies.initiator.to_octets(), cookie.to_octets());
@@ -201,6 +202,7 @@ impl AwaitKeys {
         let cookies = secrets.cookies();
         tell_suite(ctx, Phase::MainModeProposal, suite, cookies, (attempt.path, &values.nat_detection));
         self.agreed.capabilities.learn(&values.vendor_ids);
+        attempt.learn(ctx.profile, self.agreed.capabilities);
         // RFC 3947 §4: from the fifth message on.
         attempt.path = nat::floated(attempt.path, ctx.profile.encapsulation_port);
         let identification = Identification::of(&ctx.profile.local_identity);

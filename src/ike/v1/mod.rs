@@ -27,19 +27,25 @@ mod text;
 mod vendor;
 mod xauth;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::ike::action::{Command, Deadline, Event, Failure, SessionStatus};
+use crate::ike::action::{Command, Deadline, DropReason, Event, Failure, SessionStatus};
 use crate::ike::context::Context;
 use crate::ike::profile::Ikev1;
 use crate::sa::command::DataReport;
 use crate::sa::path::Path;
 
 use established::Established;
+use fragment::Reassembly;
+use header::{Cookies, Header, PayloadType};
 use opening::{Opening, Progress};
 
 /// A session that speaks IKEv1.
-pub(super) struct Machine(State);
+pub(super) struct Machine {
+    state: State,
+    fragments: Reassembly,
+}
 
 /// The states, each in a box: a machine is small, and moving from one state to the next is cheap.
 enum State {
@@ -57,11 +63,15 @@ impl Machine {
     /// Sends the first message.
     pub(super) fn initiate(ctx: &mut Context<'_>, settings: Arc<Ikev1>, path: Path) -> Self {
         let progress = Opening::start(ctx, settings, path);
-        Self(State::from_opening(ctx, progress))
+        Self { state: State::from_opening(ctx, progress), fragments: Reassembly::default() }
     }
 
     pub(super) fn handle_datagram(&mut self, ctx: &mut Context<'_>, path: Path, message: &[u8]) {
-        self.step(|state| state.handle_datagram(ctx, path, message));
+        match self.whole(ctx, path, message) {
+            Ok(Some(whole)) => self.step(|state| state.handle_datagram(ctx, path, &whole)),
+            Ok(None) => {}
+            Err(reason) => ctx.dropped(reason),
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, ctx: &mut Context<'_>) {
@@ -77,16 +87,36 @@ impl Machine {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Deadline> {
-        self.0.poll_timeout()
+        self.state.poll_timeout()
     }
 
     pub(super) fn status(&self) -> SessionStatus {
-        self.0.status()
+        self.state.status()
     }
 
     fn step(&mut self, step: impl FnOnce(State) -> State) {
         let last = self.status();
-        self.0 = step(std::mem::replace(&mut self.0, State::Ended(Ended { last })));
+        self.state = step(std::mem::replace(&mut self.state, State::Ended(Ended { last })));
+    }
+
+    /// The message that a datagram is, or that it completes; `None` while others are missing.
+    fn whole<'a>(
+        &mut self,
+        ctx: &Context<'_>,
+        path: Path,
+        datagram: &'a [u8],
+    ) -> Result<Option<Cow<'a, [u8]>>, DropReason> {
+        let Ok((header, rest)) = Header::parse(datagram) else { return Ok(Some(datagram.into())) };
+        if header.next_payload != PayloadType::FRAGMENT {
+            return Ok(Some(datagram.into()));
+        }
+        if ctx.profile.fragmentation.is_none() || !self.state.owns(header.cookies) {
+            return Err(DropReason::NotOurs);
+        }
+        if path.remote.ip() != self.status().path.remote.ip() {
+            return Err(DropReason::WrongAddress);
+        }
+        Ok(self.fragments.receive(ctx.now, &header, rest)?.map(Cow::Owned))
     }
 }
 
@@ -129,6 +159,15 @@ impl State {
         match self {
             Self::Established(state) => state.handle_report(ctx, report),
             Self::Opening(_) | Self::Ended(_) => self,
+        }
+    }
+
+    /// Whether a datagram with these cookies may be for us.
+    fn owns(&self, cookies: Cookies) -> bool {
+        match self {
+            Self::Opening(opening) => opening.owns(cookies),
+            Self::Established(state) => state.owns(cookies),
+            Self::Ended(_) => false,
         }
     }
 

@@ -144,11 +144,12 @@ fn k1_026_octets_are_bounded() {
 }
 
 #[test]
-fn k1_026_pieces_of_another_message_or_sa_take_the_place_of_those_before() {
+fn k1_026_the_first_piece_of_another_message_or_sa_takes_the_place_of_those_before() {
     let (one, other) = (message(90, 1), message(90, 2));
     let (ones, others) = (pieces(1, &one, 2), pieces(2, &other, 2));
     let mut reassembly = Reassembly::default();
     assert_eq!(take(&mut reassembly, at(0), &ones[0]), Ok(None));
+    assert_eq!(take(&mut reassembly, at(0), &others[1]), Err(DropReason::Fragment), "a stray piece");
     assert_eq!(take(&mut reassembly, at(0), &others[0]), Ok(None));
     assert_eq!(take(&mut reassembly, at(0), &others[1]), Ok(Some(other)));
     assert_eq!(take(&mut reassembly, at(0), &ones[1]), Ok(None));
@@ -204,7 +205,7 @@ proptest! {
         // Nothing that came before is in the way of all pieces of a message that has another name.
         let whole = message(2000, 3);
         let mut result = Ok(None);
-        for piece in pieces(3, &whole, 9).iter().rev() {
+        for piece in &pieces(3, &whole, 9) {
             prop_assert_eq!(&result, &Ok(None));
             result = take(&mut reassembly, at(0), piece);
         }

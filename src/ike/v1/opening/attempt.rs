@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use crate::ike::action::{Deadline, DropReason, Event, Failure, Phase, SessionStatus, Timer};
 use crate::ike::context::Context;
-use crate::ike::profile::Ikev1;
+use crate::ike::profile::{Ikev1, Profile};
 use crate::ike::retransmit::{Retransmission, Verdict};
 use crate::ike::timer::earliest;
 use crate::ike::v1::answers::Answers;
+use crate::ike::v1::fragment;
 use crate::ike::v1::header::{Cookies, ExchangeType, Flags, Header, PayloadType};
 use crate::ike::v1::offer::Method;
+use crate::ike::v1::vendor::PeerCapabilities;
 use crate::ike::wire::chain::Contents;
 use crate::sa::path::Path;
 use crate::sa::spi::IkeSpi;
@@ -28,6 +30,8 @@ pub(in crate::ike::v1) struct Attempt {
     pub(in crate::ike::v1) cookies: Cookies,
     pub(in crate::ike::v1) path: Path,
     pub(in crate::ike::v1) answers: Answers,
+    /// Longer datagrams are sent in fragments, once the gateway announced that it takes them.
+    fragmentation: Option<u16>,
     sending: Option<Sending>,
     hints: Vec<String>,
     refusal: Option<Refusal>,
@@ -56,6 +60,7 @@ impl Attempt {
             cookies,
             path,
             answers: Answers::default(),
+            fragmentation: None,
             sending: None,
             hints: Vec::new(),
             refusal: None,
@@ -71,6 +76,11 @@ impl Attempt {
     pub(super) fn status(&self) -> SessionStatus {
         let spis = (self.cookies.initiator, self.cookies.responder);
         SessionStatus { state: "new", spis, suite: None, path: self.path }
+    }
+
+    /// What the gateway announced is known.
+    pub(in crate::ike::v1) fn learn(&mut self, profile: &Profile, capabilities: PeerCapabilities) {
+        self.fragmentation = fragment::limit(profile, capabilities);
     }
 
     /// What is offered as authentication method.
@@ -101,7 +111,7 @@ impl Attempt {
 
     /// Sends a message that is not repeated by the clock.
     pub(in crate::ike::v1) fn say(&mut self, ctx: &mut Context<'_>, message: Vec<u8>) -> Vec<Vec<u8>> {
-        let datagrams = vec![message];
+        let datagrams = fragment::datagrams(self.fragmentation, &self.path, message);
         datagrams.iter().for_each(|datagram| ctx.transmit(self.path, datagram.clone()));
         datagrams
     }

@@ -5,6 +5,7 @@ use crate::ike::action::{DropReason, Event, Failure, Phase};
 use crate::ike::context::Context;
 use crate::ike::profile::Profile;
 use crate::ike::retransmit::{Retransmission, Verdict};
+use crate::ike::v1::fragment;
 use crate::ike::v1::header::{ExchangeType, Header, PayloadType};
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::iv::Iv;
@@ -83,8 +84,9 @@ impl AwaitAnswer {
         let message_id = sa.fresh_message_id(ctx.random);
         let mut iv = sa.first_iv(message_id);
         let message = sa.seal_with_hash_1(ExchangeType::QUICK_MODE, message_id, &mut iv, &contents)?;
-        ctx.transmit(sa.path, message.clone());
-        let sending = Retransmission::start(ctx.now, vec![message], ctx.profile.retransmission, ctx.random);
+        let datagrams = fragment::datagrams(fragment::limit(ctx.profile, sa.capabilities), &sa.path, message);
+        datagrams.iter().for_each(|datagram| ctx.transmit(sa.path, datagram.clone()));
+        let sending = Retransmission::start(ctx.now, datagrams, ctx.profile.retransmission, ctx.random);
         Some(Self { message_id, pair, inbound, identifications, terms, nonce, secret, iv, path: sa.path, sending })
     }
 
