@@ -106,7 +106,7 @@ fn a_proposal_for_another_protocol_or_with_an_impossible_spi_is_passed_over() {
     }
     for spi in [vec![], vec![1], vec![9; 3], vec![9; 5], vec![9; 16], vec![0; 4], vec![0, 0, 0, 255]] {
         let bad = (1, 3, spi, transforms.clone());
-        assert_eq!(accept(terms(), &[bad.clone()]), Err(OfferFault::NotOffered));
+        assert_eq!(accept(terms(), std::slice::from_ref(&bad)), Err(OfferFault::NotOffered));
         assert!(accept(terms(), &[bad, esp(2, 12, &short(&esp_attributes()))]).is_ok());
     }
     assert!(accept(terms(), &[(1, 3, vec![0, 0, 1, 0], transforms)]).is_ok());

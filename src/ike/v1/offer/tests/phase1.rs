@@ -172,8 +172,8 @@ fn k1_004_an_attribute_added_left_out_repeated_or_altered_is_refused() {
 fn k1_004_two_proposals_two_transforms_or_none_are_refused() {
     let transform = (1, 1, short(&good()));
     let proposal = |transforms: &[RawTransform]| (1, 1, vec![], transforms.to_vec());
-    let alone = proposal(&[transform.clone()]);
-    assert!(choose(&body(&[alone.clone()])).is_ok());
+    let alone = proposal(std::slice::from_ref(&transform));
+    assert!(choose(&body(std::slice::from_ref(&alone))).is_ok());
     assert_eq!(choose(&body(&[alone.clone(), alone.clone()])), Err(OfferFault::NotOne));
     assert_eq!(choose(&body(&[proposal(&[transform.clone(), transform])])), Err(OfferFault::NotOne));
     assert_eq!(choose(&body(&[proposal(&[])])), Err(OfferFault::NotOne));

@@ -176,7 +176,7 @@ fn k1_004_a_quick_mode_answer_with_an_attribute_added_left_out_or_altered_is_ref
 #[test]
 fn k1_004_a_quick_mode_answer_is_one_transform_of_one_esp_proposal_with_an_spi() {
     let good = esp(1, 12, &short(&esp_attributes()));
-    assert!(choose(terms(), &body(&[good.clone()])).is_ok());
+    assert!(choose(terms(), &body(std::slice::from_ref(&good))).is_ok());
     let (number, protocol, spi, transforms) = good.clone();
     let twice = [transforms.clone(), transforms.clone()].concat();
     for (fault, proposals) in [
