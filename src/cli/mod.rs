@@ -14,7 +14,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::tunnel::diagnosis::ExitKind;
 
-/// A userspace IPsec client: IKEv2 with a pre-shared key, and ESP in UDP.
+/// A userspace IPsec client: IKEv1 or IKEv2 with a pre-shared key, and ESP in UDP.
 #[derive(Parser)]
 #[command(name = "vpnd", version, about, long_about = None, after_help = exit::HELP, subcommand_required = true)]
 struct Arguments {

@@ -216,8 +216,7 @@ impl Driver<'_> {
         };
         let link = self.data.sockets().towards(gateway).and_then(|socket| socket.path_mtu(gateway).ok());
         let link = link.unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU);
-        let mtus = children.iter().map(|child| tunnel_mtu(link, gateway, child.suite.protection));
-        let mtu = self.config.mtu().or_else(|| mtus.min()).ok_or("there is no child SA")?;
+        let mtu = self.config.mtu().or_else(|| smallest_mtu(children, link)).ok_or("there is no child SA")?;
         let facts = TunnelFacts {
             device: &self.device,
             mtu,
@@ -271,6 +270,11 @@ const DEFAULT_LINK_MTU: u16 = 1500;
 /// A loopback device carries 64 KiB, and no path behind it does.
 const LARGEST_LINK_MTU: u16 = 9000;
 
+/// What fits into the datagrams of all children, whatever their suites are: they share the device.
+fn smallest_mtu(children: &[ChildUp], link: u16) -> Option<u16> {
+    children.iter().map(|child| tunnel_mtu(link, child.path.remote.ip(), child.suite.protection)).min()
+}
+
 const fn host_len(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
@@ -287,5 +291,42 @@ async fn sleep(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection};
+    use crate::ike::action::Configuration;
+    use crate::sa::command::ChildId;
+    use crate::sa::path::{Framing, Path};
+    use crate::sa::spi::{InboundSpi, OutboundSpi};
+    use crate::sa::suite::EspSuite;
+
+    fn child(protection: Protection) -> ChildUp {
+        ChildUp {
+            child: ChildId(1),
+            suite: EspSuite { protection, esn: false },
+            inbound: InboundSpi::new(0x1000).unwrap(),
+            outbound: OutboundSpi::new(0x1000).unwrap(),
+            local: Vec::new(),
+            remote: Vec::new(),
+            configuration: Configuration::default(),
+            path: Path {
+                local: ([192, 0, 2, 9], 40_000).into(),
+                remote: ([192, 0, 2, 1], 4500).into(),
+                framing: Framing::Marked,
+            },
+        }
+    }
+
+    #[test]
+    fn t_07_the_device_fits_the_child_that_carries_least() {
+        let gcm = child(Protection::Aead(Aead::AesGcm(AesKey::Aes256, GcmIcv::Sixteen)));
+        let sha512 = Protection::CbcHmac { encryption: Cbc::Aes(AesKey::Aes256), integrity: Integrity::HmacSha512_256 };
+        assert_eq!(smallest_mtu(&[gcm.clone(), child(sha512), gcm.clone()], 1500), Some(1406));
+        assert_eq!(smallest_mtu(&[gcm], 1500), Some(1438));
+        assert_eq!(smallest_mtu(&[], 1500), None);
     }
 }

@@ -147,7 +147,7 @@ impl Diagnosis {
                 key: Some(IKE_LIFETIME),
                 ours: context.ike_lifetime.map(|time| format!("{} s", time.as_secs())),
                 theirs: None,
-                fix: "nothing, if the tunnel comes back: keys are replaced by connecting anew. \
+                fix: "nothing, if the tunnel comes back: it is made anew when its keys were not replaced in time. \
                       Longer lifetimes under [ike] and [esp] make that rarer"
                     .into(),
             },

@@ -46,6 +46,28 @@ format = "json"
 allow_weak = true
 "#;
 
+const IKEV1: &str = r#"[gateway]
+address = "198.51.100.1"
+subnets = ["10.250.0.0/24", "10.251.0.0/24"]
+psk_file = "psk"
+
+[local]
+id = "branch@example"
+shared_identity = true
+subnets = ["10.9.0.0/24", "10.8.0.0/24"]
+
+[ike]
+version = 1
+mode = "aggressive"
+proposals = ["aes256-sha256-modp2048", "aes256gcm16-prfsha256-x25519"]
+xauth_user = "branch"
+xauth_password_env = "P"
+
+[esp]
+proposals = ["aes256-sha256_96-modp2048", "aes128gcm16-ecp256"]
+children = "one"
+"#;
+
 const MISTAKES: &str = "[gateway]\nadress = \"198.51.100.1\"\nsubnets = [\"10.250.0.5/24\", 7]\npsk = \"short\"\n\n[ike]\n\
     version = 1\nproposals = [\"aes265-sha256\", \"3des-md5-modp768\"]\nlifetime = 3600\n\n[tunn]\nmtu = 90000\n";
 
@@ -54,6 +76,7 @@ pub fn inputs() -> Vec<Input> {
     vec![
         ("smallest", octets(SMALLEST)),
         ("whole", octets(WHOLE)),
+        ("ikev1", octets(IKEV1)),
         ("mistakes", octets(MISTAKES)),
         ("not_toml", octets("[gateway\naddress = \u{1b}[31m\npsk = 'half\n")),
         ("inline", octets("gateway = { address = \"192.0.2.1\", subnets = [\"0.0.0.0/0\"], psk_env = \"P\" }\n")),

@@ -94,8 +94,8 @@ impl PeerCapabilities {
             RFC_3947 if rest.is_empty() => self.learn_nat_traversal(NatTraversal::Rfc3947),
             DRAFT_03 | DRAFT_02_N | DRAFT_02 if rest.is_empty() => self.learn_nat_traversal(NatTraversal::Draft),
             FRAGMENTATION => self.fragmentation = true,
-            _ if same_but_version(known, DPD) => self.dpd = true,
-            _ if same_but_version(known, UNITY) => self.unity = true,
+            _ if same_but_last_octets(known, DPD) => self.dpd = true,
+            _ if same_but_last_octets(known, UNITY) => self.unity = true,
             _ => {}
         }
     }
@@ -106,7 +106,7 @@ impl PeerCapabilities {
     }
 }
 
-const fn same_but_version(one: u128, other: u128) -> bool {
+const fn same_but_last_octets(one: u128, other: u128) -> bool {
     one >> 16 == other >> 16
 }
 
