@@ -43,9 +43,8 @@ impl Gateway {
         let number = probe.data.as_slice().try_into().map(u32::from_be_bytes);
         let Ok(number) = number else { return };
         let expected = sa.expected_probe.unwrap_or(number);
-        // RFC 3706 §5.4: one more than the last, or the last again when the answer was lost.
-        let fits = number == expected || Some(number) == expected.checked_sub(1);
-        if !fits || probe.spi != sa.cookies() || probe.protocol != 1 {
+        // RFC 3706 §6.2: one more than the last. Strict gateways take nothing else.
+        if number != expected || probe.spi != sa.cookies() || probe.protocol != 1 {
             self.counts.odd_probes += 1;
             return;
         }

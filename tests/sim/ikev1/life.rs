@@ -2,7 +2,7 @@
 
 use vpnd::ike::action::Failure;
 use vpnd::sim::gateway_v1::Unique;
-use vpnd::sim::gateway_v1::impair::Deed;
+use vpnd::sim::gateway_v1::impair::{Deed, Impairment};
 use vpnd::sim::gateway_v1::octets::{delete_payload, exchange, notify, notify_payload, payload};
 
 use super::*;
@@ -82,6 +82,61 @@ fn v_03_protected_messages_of_odd_exchanges_change_nothing() {
     for kind in [exchange::MAIN, exchange::AGGRESSIVE, exchange::TRANSACTION, 0, 1, 3, 7, 33, 34, 37, 240, 255] {
         ignores(plain(), Deed::Protected(kind, vec![(payload::NONCE, vec![7; 32])]));
     }
+}
+
+#[test]
+fn k1_016_signs_of_life_go_both_ways() {
+    let mut scene = plain();
+    scene.gateway.dpd = Some(Duration::from_secs(10));
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world.run(10 * MINUTE);
+    assert!(world.gateway.counts().probe_answers > 20);
+    assert!(failures(&world).is_empty());
+    let mut world = World::new(plain());
+    assert!(world.run_until_up(MINUTE));
+    world.run(10 * MINUTE);
+    let counts = world.gateway.counts();
+    assert!(counts.probes > 5 && counts.odd_probes == 0, "{counts:?}");
+    assert!(failures(&world).is_empty());
+}
+
+#[test]
+fn k1_016_numbers_stay_in_order_when_probes_are_lost() {
+    let mut scene = plain();
+    scene.quality.loss = 200;
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(5 * MINUTE));
+    world.run(60 * MINUTE);
+    let counts = world.gateway.counts();
+    assert!(counts.probes > 100 && counts.odd_probes < counts.probes / 2, "{counts:?}");
+    assert!(failures(&world).is_empty(), "{:?} {counts:?}", story(&world));
+}
+
+#[test]
+fn k1_016_a_gateway_that_forgot_is_noticed() {
+    for deed in [Deed::Forget, Deed::Outage(5 * MINUTE)] {
+        let mut world = up_then(plain(), deed);
+        assert!(world.run_until(10 * MINUTE, |world| !world.client.is_up()), "not noticed");
+        assert!(failures(&world).iter().any(|failure| matches!(failure, Failure::PeerDead { .. })));
+        assert!(world.run_until_up(10 * MINUTE));
+        assert_eq!(pings(&mut world, 3), 3);
+    }
+}
+
+#[test]
+fn k1_016_a_gateway_that_answers_no_question_is_dead() {
+    let mut world = impaired(plain(), vec![Impairment::IgnoreProbes]);
+    assert!(world.run_until_up(MINUTE));
+    assert!(world.run_until(10 * MINUTE, |world| !world.client.is_up()), "not noticed");
+}
+
+#[test]
+fn k1_016_answers_with_another_number_make_no_storm() {
+    let mut world = impaired(plain(), vec![Impairment::WrongProbeAnswer]);
+    assert!(world.run_until_up(MINUTE));
+    world.run(10 * MINUTE);
+    assert!(world.gateway.counts().probes < 200, "{:?}", world.gateway.counts());
 }
 
 #[test]

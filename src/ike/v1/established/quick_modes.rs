@@ -29,6 +29,8 @@ const MOST_FINISHED: usize = 32;
 const MOST_REFUSALS: u32 = 4;
 const MOST_HINTS: usize = 8;
 
+/// Our answer is sent again after this, then after twice as long, and so on.
+const FIRST_REPETITION: Duration = Duration::from_secs(1);
 /// The gateway's third message is waited for this long.
 const CONFIRMATION_WAIT: Duration = Duration::from_secs(30);
 /// A child that the gateway replaces just now is looked at again after this.
@@ -69,6 +71,8 @@ struct Theirs {
     cookies: Cookies,
     child: ChildId,
     exchange: AwaitConfirmation,
+    /// When our answer is sent again, and how long the wait before was.
+    repeat: (Instant, Duration),
     gives_up_at: Instant,
 }
 
@@ -126,8 +130,10 @@ impl QuickModes {
     pub(super) fn deadline(&self) -> Option<Deadline> {
         let repeat = self.ours.iter().map(|ours| ours.exchange.deadline()).min();
         let give_up = self.theirs.iter().map(|theirs| theirs.gives_up_at).min();
+        let again = self.theirs.iter().map(|theirs| theirs.repeat.0).min();
         earliest([
             repeat.map(|at| Deadline { at, timer: Timer::Retransmit }),
+            again.map(|at| Deadline { at, timer: Timer::Retransmit }),
             give_up.map(|at| Deadline { at, timer: Timer::Wait }),
         ])
     }
@@ -227,6 +233,7 @@ impl Established {
         }
         self.quick_modes.finished.push_back(finished);
         self.delete_children(ctx, evicted.as_slice());
+        self.note_made(ctx, name.cookies, ours.child);
         Flow::Continue(())
     }
 
@@ -265,8 +272,9 @@ impl Established {
         let evicted = child.install(ctx, agreed, Side::Peer, Release::Unconfirmed);
         ctx.transmit(association.sa.path, exchange.answer.clone());
         association.answers.keep(message, association.sa.path, vec![exchange.answer.clone()]);
+        let repeat = (ctx.now.after(FIRST_REPETITION), FIRST_REPETITION);
         let gives_up_at = ctx.now.after(CONFIRMATION_WAIT);
-        self.quick_modes.theirs.push(Theirs { cookies, child: child.id, exchange, gives_up_at });
+        self.quick_modes.theirs.push(Theirs { cookies, child: child.id, exchange, repeat, gives_up_at });
         self.delete_children(ctx, evicted.as_slice());
         Ok(())
     }
@@ -276,6 +284,16 @@ impl Established {
         let Some(theirs) = self.quick_modes.take_theirs(|theirs| theirs.name() == name) else { return };
         self.heard(ctx);
         self.release(ctx, theirs.child, theirs.exchange.inbound);
+        self.note_made(ctx, name.cookies, theirs.child);
+    }
+
+    /// A child made with an ISAKMP SA that is just replaced may end with it at the gateway: it is made once more.
+    fn note_made(&mut self, ctx: &mut Context<'_>, cookies: Cookies, child: ChildId) {
+        if self.current.is_named(cookies) {
+            self.renewal.note_made(child);
+        } else if let Some(child) = self.children.iter_mut().find(|one| one.id == child) {
+            child.want(ctx.now);
+        }
     }
 
     /// The gateway has an SA of ours, or of its own: a child may come up by it.
@@ -318,12 +336,27 @@ impl Established {
             }
         });
         let now = ctx.now;
+        self.repeat_answers(ctx);
         while let Some(theirs) = self.quick_modes.take_theirs(|theirs| theirs.gives_up_at <= now) {
             if let Some(child) = self.children.iter_mut().find(|one| one.id == theirs.child) {
                 child.abandon(ctx, theirs.exchange.inbound);
             }
         }
         failed.into_iter().try_for_each(|(child, failure)| self.quick_mode_failed(ctx, child, failure))
+    }
+
+    /// The third message has no answer: a gateway whose third message was lost says it again when the second comes again.
+    fn repeat_answers(&mut self, ctx: &mut Context<'_>) {
+        let Self { quick_modes, current, older, .. } = self;
+        let now = ctx.now;
+        for theirs in quick_modes.theirs.iter_mut().filter(|theirs| theirs.repeat.0 <= now) {
+            let mut associations = std::iter::once(&*current).chain(&*older);
+            if let Some(association) = associations.find(|one| one.is_named(theirs.cookies)) {
+                ctx.transmit(association.sa.path, theirs.exchange.answer.clone());
+            }
+            let wait = theirs.repeat.1.saturating_mul(2);
+            theirs.repeat = (now.after(wait), wait);
+        }
     }
 
     /// The ISAKMP SA of these quick modes is no more: those of ours begin again with another.

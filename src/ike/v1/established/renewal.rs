@@ -16,6 +16,7 @@ use crate::ike::v1::header::Cookies;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::offer::shortened_phase1;
 use crate::ike::v1::opening::{Opened, Opening, Progress};
+use crate::sa::command::ChildId;
 use crate::sa::path::Path;
 use crate::time::Instant;
 
@@ -42,6 +43,8 @@ pub(super) struct Renewal {
     profile: Profile,
     at: Option<Instant>,
     opening: Option<Box<Opening>>,
+    /// Children that got SAs while it is under way.
+    made: Vec<ChildId>,
 }
 
 impl Renewal {
@@ -52,7 +55,13 @@ impl Renewal {
         configuration: &Configuration,
     ) -> Self {
         let at = sa.ends_at.map(|end| replacement(ctx.now, end.since(ctx.now), ctx.random));
-        Self { settings, profile: asking_for(ctx.profile, configuration), at, opening: None }
+        Self { settings, profile: asking_for(ctx.profile, configuration), at, opening: None, made: Vec::new() }
+    }
+
+    pub(super) fn note_made(&mut self, child: ChildId) {
+        if self.is_under_way() && !self.made.contains(&child) {
+            self.made.push(child);
+        }
     }
 
     /// Whether a name and a password are configured.
@@ -176,7 +185,8 @@ impl Established {
             configuration.addresses.clone_from(&ctx.profile.request.fixed);
         }
         let (before, after) = (addresses(&self.configuration), addresses(&configuration));
-        self.renewal = Renewal::new(ctx, settings, &sa, &configuration);
+        let renewed = Renewal::new(ctx, settings, &sa, &configuration);
+        let made = std::mem::replace(&mut self.renewal, renewed).made;
         let mut old = std::mem::replace(&mut self.current, Association::new(ctx, sa, answers));
         old.delete_at = Some(ctx.now.after(OLD_SA_TIME));
         if old.deleted {
@@ -191,6 +201,9 @@ impl Established {
         }
         self.configuration = configuration;
         self.heard(ctx);
+        for child in self.children.iter_mut().filter(|child| made.contains(&child.id)) {
+            child.want(ctx.now);
+        }
         while self.older.len() > MOST_OLDER {
             let mut oldest = self.older.remove(0);
             self.forget_quick_modes(ctx, oldest.sa.cookies);
