@@ -10,7 +10,7 @@ mod renewal;
 
 use std::ops::ControlFlow;
 
-use crate::ike::action::{Command, Configuration, Deadline, DropReason, Event, Failure, SessionStatus, Timer};
+use crate::ike::action::{Command, Configuration, Deadline, DropReason, Failure, SessionStatus, Timer};
 use crate::ike::context::Context;
 use crate::ike::liveness::Liveness;
 use crate::ike::timer::earliest;

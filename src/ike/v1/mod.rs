@@ -1,7 +1,5 @@
 //! IKEv1 (RFC 2407, 2408, 2409) as initiator of phase 1. Each state admits a datagram without changing, then advances by value.
 
-#![allow(dead_code, unused_imports, clippy::todo)]
-
 mod aggressive;
 mod answers;
 mod child;

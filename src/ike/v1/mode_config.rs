@@ -8,7 +8,7 @@ use crate::ike::attribute::{self, AddressFault};
 use crate::ike::context::Context;
 use crate::ike::profile::AddressRequest;
 use crate::ike::v1::answers::{Answers, Transaction, kind};
-use crate::ike::v1::header::{ExchangeType, Header};
+use crate::ike::v1::header::ExchangeType;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::Attributes;
 use crate::ike::v1::opening::proof::News;

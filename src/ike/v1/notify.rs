@@ -15,7 +15,6 @@ impl NotifyKind {
     pub(super) const INVALID_ID_INFORMATION: Self = Self(18);
     pub(super) const INVALID_HASH_INFORMATION: Self = Self(23);
     pub(super) const AUTHENTICATION_FAILED: Self = Self(24);
-    pub(super) const CONNECTED: Self = Self(16384);
     pub(super) const RESPONDER_LIFETIME: Self = Self(24576);
     pub(super) const INITIAL_CONTACT: Self = Self(24578);
 

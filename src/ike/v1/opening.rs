@@ -14,9 +14,10 @@ use crate::ike::profile::{Ikev1, Phase1Mode};
 use crate::ike::v1::aggressive::AwaitAnswer;
 use crate::ike::v1::answers::Answers;
 use crate::ike::v1::header::{Cookies, ExchangeType, Header};
+use crate::ike::v1::informational::{self, delete_isakmp};
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::main_mode::{AwaitKeys, AwaitProof, AwaitProposal};
-use crate::ike::v1::message::{Delete, Informational};
+use crate::ike::v1::message::Informational;
 use crate::ike::v1::mode_config::AwaitConfiguration;
 use crate::ike::v1::xauth::AwaitUser;
 use crate::sa::path::Path;
@@ -234,9 +235,7 @@ impl Datagram<'_> {
 
 /// Tells the gateway that this SA is gone; there is no answer to that.
 pub(super) fn farewell(ctx: &mut Context<'_>, sa: &mut IsakmpSa) {
-    let Some(spi) = proof::isakmp_spi(sa.cookies) else { return };
-    let words = Informational { deletes: vec![Delete { protocol: 1, spis: vec![spi] }], ..Informational::default() };
-    tell(ctx, sa, &words);
+    tell(ctx, sa, &delete_isakmp(sa.cookies));
 }
 
 /// What an informational message says whose HASH(1) is right (RFC 2409 §5.7).
@@ -252,10 +251,7 @@ pub(super) fn news(sa: &IsakmpSa, datagram: &Datagram<'_>) -> Result<News, DropR
 
 /// Sends an informational message, once.
 pub(super) fn tell(ctx: &mut Context<'_>, sa: &mut IsakmpSa, words: &Informational) {
-    let Ok(contents) = words.contents() else { return };
-    let message_id = sa.fresh_message_id(ctx.random);
-    let mut iv = sa.first_iv(message_id);
-    if let Some(message) = sa.seal_with_hash_1(ExchangeType::INFORMATIONAL, message_id, &mut iv, &contents) {
+    if let Some(message) = informational::seal(sa, ctx.random, words) {
         ctx.transmit(sa.path, message);
     }
 }

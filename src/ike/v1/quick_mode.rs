@@ -19,7 +19,7 @@ use crate::sa::selector::Selector;
 use crate::sa::spi::{InboundSpi, OutboundSpi};
 use crate::sa::suite::Group;
 
-pub(super) use initiator::{Answer, AwaitAnswer, Completed, Rejected};
+pub(super) use initiator::{Answer, AwaitAnswer};
 pub(super) use responder::{AwaitConfirmation, Request};
 
 const PROTOCOL_ESP: u8 = 3;

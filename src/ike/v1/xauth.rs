@@ -10,7 +10,6 @@ use crate::ike::v1::header::ExchangeType;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::Attributes;
 use crate::ike::v1::mode_config::AwaitConfiguration;
-use crate::ike::v1::opening::negotiation::authentication_refused;
 use crate::ike::v1::opening::proof::News;
 use crate::ike::v1::opening::{Attempt, Datagram, Next, Stage, farewell, news};
 use crate::ike::v1::text;

@@ -44,7 +44,8 @@ fn local_selectors(profile: &Profile, configuration: &Configuration) -> Vec<Sele
 
 impl Established {
     pub(super) fn advance_first_set(&mut self, ctx: &mut Context<'_>) -> Flow {
-        while let Some(set) = &mut self.first_set {
+        // What was deleted in the middle goes on when the renewal under way is complete.
+        while let Some(set) = self.first_set.as_mut().filter(|_| !self.current.deleted) {
             let Some(child) = self.children.get(set.next) else { return self.finish_first_set(ctx) };
             if child.standing == Standing::Up {
                 set.next = set.next.saturating_add(1);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::ike::action::{Command, Configuration, Deadline, Event, Failure, Timer};
 use crate::ike::context::Context;
 use crate::ike::profile::{Ikev1, Profile};
-use crate::ike::timer::{earliest, percent_of};
+use crate::ike::timer::percent_of;
 use crate::ike::v1::child::replacement;
 use crate::ike::v1::established::association::Association;
 use crate::ike::v1::established::first_set::in_words;

@@ -32,7 +32,7 @@ use crate::sa::command::{ChildId, DataCommand, DataReport, InboundParameters, Ou
 use crate::sa::lifetime::Lifetime;
 use crate::sa::path::{Framing, Path};
 use crate::sa::selector::Selector;
-use crate::sa::spi::{IkeSpi, InboundSpi, OutboundSpi};
+use crate::sa::spi::{IkeSpi, InboundSpi};
 use crate::sa::suite::{EsnOffer, EspOffer, EspSuite, IkeSuite, ProtectionOffer};
 use crate::time::Instant;
 
@@ -163,10 +163,10 @@ pub(super) struct Client {
 #[derive(Debug)]
 pub(super) enum Deed {
     Sent(Vec<u8>),
-    Installed(ChildId, Box<InboundParameters>),
-    Switched(ChildId, Box<OutboundParameters>),
-    Removed(InboundSpi),
-    RemovedChild(ChildId),
+    Installed(Box<InboundParameters>),
+    Switched(Box<OutboundParameters>),
+    Removed,
+    RemovedChild,
     Told(Event),
     Other(DataCommand),
 }
@@ -199,10 +199,10 @@ impl Client {
         self.state = Some(act(&mut ctx, self.state.take()));
         self.done.extend(outbox.into_iter().map(|action| match action {
             Action::Transmit(transmit) => Deed::Sent(transmit.message),
-            Action::Data(DataCommand::InstallInbound { child, sa }) => Deed::Installed(child, sa),
-            Action::Data(DataCommand::SwitchOutbound { child, sa }) => Deed::Switched(child, sa),
-            Action::Data(DataCommand::RemoveInbound { spi }) => Deed::Removed(spi),
-            Action::Data(DataCommand::RemoveChild { child }) => Deed::RemovedChild(child),
+            Action::Data(DataCommand::InstallInbound { sa, .. }) => Deed::Installed(sa),
+            Action::Data(DataCommand::SwitchOutbound { sa, .. }) => Deed::Switched(sa),
+            Action::Data(DataCommand::RemoveInbound { .. }) => Deed::Removed,
+            Action::Data(DataCommand::RemoveChild { .. }) => Deed::RemovedChild,
             Action::Data(other) => Deed::Other(other),
             Action::Event(event) => Deed::Told(event),
         }));
@@ -282,11 +282,11 @@ impl Client {
     }
 
     pub(super) fn installed(&self) -> Vec<&InboundParameters> {
-        self.done.iter().filter_map(|deed| if let Deed::Installed(_, sa) = deed { Some(&**sa) } else { None }).collect()
+        self.done.iter().filter_map(|deed| if let Deed::Installed(sa) = deed { Some(&**sa) } else { None }).collect()
     }
 
     pub(super) fn switched(&self) -> Vec<&OutboundParameters> {
-        self.done.iter().filter_map(|deed| if let Deed::Switched(_, sa) = deed { Some(&**sa) } else { None }).collect()
+        self.done.iter().filter_map(|deed| if let Deed::Switched(sa) = deed { Some(&**sa) } else { None }).collect()
     }
 
     /// The order of what was done since `before`, in a word each.
@@ -296,8 +296,8 @@ impl Client {
                 Deed::Sent(_) => "sent",
                 Deed::Installed(..) => "installed",
                 Deed::Switched(..) => "switched",
-                Deed::Removed(_) => "removed",
-                Deed::RemovedChild(_) => "removed child",
+                Deed::Removed => "removed",
+                Deed::RemovedChild => "removed child",
                 Deed::Told(Event::ChildUp(_)) => "up",
                 Deed::Told(Event::Ready) => "ready",
                 Deed::Told(Event::ChildRekeyed { .. }) => "rekeyed",
@@ -562,10 +562,6 @@ impl Client {
         let spi = InboundSpi::new(u32::from_be_bytes(spi)).unwrap();
         self.report(DataReport::InboundSeen { child: ChildId(child), spi })
     }
-}
-
-pub(super) fn outbound(spi: [u8; 4]) -> OutboundSpi {
-    OutboundSpi::new(u32::from_be_bytes(spi)).unwrap()
 }
 
 pub(super) fn same(one: &ProtectionKeys, other: &ProtectionKeys) -> bool {
