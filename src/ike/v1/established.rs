@@ -7,6 +7,7 @@ mod first_set;
 mod news;
 mod quick_modes;
 mod renewal;
+mod words;
 
 use std::ops::ControlFlow;
 

@@ -81,3 +81,46 @@ fn two_hours_lose_nothing() {
     world.run(MINUTE);
     assert_eq!((world.gateway.sa_count(), world.gateway.child_count()), (0, 0));
 }
+
+#[test]
+fn k1_020_a_renewal_that_gives_another_address_connects_anew() {
+    let mut world = World::new(short(plain()));
+    assert!(world.run_until_up(MINUTE));
+    let another = std::net::Ipv4Addr::new(10, 200, 0, 9);
+    world.gateway.settings_mut().pool.0 = Some(another);
+    assert!(world.run_until(2 * MINUTE, |world| !failures(world).is_empty()));
+    assert!(matches!(failures(&world)[..], [Failure::AddressRefused { .. }]), "{:?}", failures(&world));
+    assert!(world.run_until_up(MINUTE));
+    assert_eq!(world.client.inner_addresses(), [std::net::IpAddr::from(another)]);
+    assert_eq!(pings(&mut world, 3), 3);
+    assert_eq!((world.gateway.sa_count(), world.gateway.child_count()), (1, 1));
+}
+
+#[test]
+fn k1_020_a_refused_renewal_is_tried_again_and_nothing_is_lost() {
+    let mut scene = plain();
+    scene.client.profile.ike_lifetime.time = Some(10 * MINUTE);
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    let psk = std::mem::replace(&mut world.gateway.settings_mut().psk, b"another key of the gateway".to_vec());
+    let said = |world: &World| story(world).iter().any(|told| told.contains("could not be renewed yet"));
+    assert!(world.run_until(10 * MINUTE, said), "{:?}", story(&world));
+    world.gateway.settings_mut().psk = psk;
+    let renewed = |world: &World| story(world).iter().any(|told| told.contains("IkeRenewed"));
+    assert!(world.run_until(3 * MINUTE, renewed), "{:?}", story(&world));
+    assert_eq!(lost_within(&mut world, 10 * MINUTE, Duration::from_secs(1)), 0);
+    assert!(failures(&world).is_empty(), "{:?}", failures(&world));
+}
+
+#[test]
+fn a_renewal_that_is_always_refused_ends_with_the_lifetime_and_says_so() {
+    let mut scene = plain();
+    scene.client.profile.ike_lifetime.time = Some(5 * MINUTE);
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world.gateway.settings_mut().psk = b"another key of the gateway".to_vec();
+    assert!(world.run_until(6 * MINUTE, |world| !failures(world).is_empty()));
+    assert_eq!(failures(&world)[0], &Failure::LifetimeEnded);
+    let notices = story(&world).iter().filter(|told| told.contains("could not be renewed yet")).count();
+    assert!((1..12).contains(&notices), "{notices}");
+}

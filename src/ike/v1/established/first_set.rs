@@ -6,6 +6,7 @@ use crate::ike::action::{Configuration, Event, Failure};
 use crate::ike::context::Context;
 use crate::ike::profile::Profile;
 use crate::ike::v1::child::{Child, Standing};
+use crate::ike::v1::established::words::in_words;
 use crate::ike::v1::established::{Established, Flow};
 use crate::ike::v1::quick_mode::Pair;
 use crate::sa::command::ChildId;
@@ -84,24 +85,5 @@ impl Established {
         let without_pair =
             || Failure::AddressRefused { reason: "it is of another family than every configured subnet".into() };
         Flow::Break(failure.unwrap_or_else(without_pair))
-    }
-}
-
-pub(super) fn in_words(failure: &Failure) -> String {
-    match failure {
-        Failure::SelectorsRefused { answered: Some((local, remote)), .. } => {
-            let list =
-                |selectors: &[Selector]| selectors.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            format!("the gateway answered {} and {}", list(local), list(remote))
-        }
-        Failure::SelectorsRefused { .. } => "the gateway does not carry these subnets (INVALID-ID-INFORMATION)".into(),
-        Failure::ChildProposalRefused { offered, .. } => {
-            format!("the gateway accepts none of the ESP proposals {} (NO-PROPOSAL-CHOSEN)", offered.join(", "))
-        }
-        Failure::Refused { notify, .. } => format!("the gateway says {notify}"),
-        Failure::PeerViolation { what } => (*what).to_owned(),
-        Failure::NoAnswer { .. } => "the gateway does not answer".into(),
-        Failure::Unsendable { .. } => "IKEv1 has no words for these selectors".into(),
-        other => format!("{other:?}"),
     }
 }

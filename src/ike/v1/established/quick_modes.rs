@@ -7,8 +7,8 @@ use crate::ike::action::{Deadline, DropReason, Event, Failure, Phase, Side, Time
 use crate::ike::context::Context;
 use crate::ike::timer::earliest;
 use crate::ike::v1::child::{Release, Standing};
-use crate::ike::v1::established::first_set::in_words;
 use crate::ike::v1::established::news::Rate;
+use crate::ike::v1::established::words::in_words;
 use crate::ike::v1::established::{Established, Flow};
 use crate::ike::v1::header::Cookies;
 use crate::ike::v1::informational::Subject;

@@ -10,7 +10,7 @@ use crate::ike::profile::{Ikev1, Profile};
 use crate::ike::timer::percent_of;
 use crate::ike::v1::child::replacement;
 use crate::ike::v1::established::association::Association;
-use crate::ike::v1::established::first_set::in_words;
+use crate::ike::v1::established::words::in_words;
 use crate::ike::v1::established::{Established, Flow};
 use crate::ike::v1::header::Cookies;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
