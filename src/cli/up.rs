@@ -15,10 +15,12 @@ use crate::config::{Config, LogFormat, LogLevel, Secrets};
 use crate::daemon::logging;
 use crate::daemon::start::StartError;
 use crate::daemon::supervisor::{self, Outcome, RunOptions};
+use crate::ike::action::Failure;
 use crate::io::tun::TunError;
 use crate::os::clock::Clock;
 use crate::os::repair::DEFAULT_DIRECTORY;
 use crate::tunnel::diagnosis::{Diagnosis, ExitKind};
+use crate::tunnel::progress::Progress;
 
 /// Arguments of `vpnd up`.
 #[derive(Args)]
@@ -117,7 +119,14 @@ fn conclude(outcome: Outcome, config: &Config, options: &RunOptions) -> Option<D
         Outcome::Closed { .. } => None,
         Outcome::GaveUp(last) => {
             let waited = options.wait.unwrap_or_default();
-            let told = last.and_then(|progress| diagnose(&progress, config));
+            let told = last.and_then(|progress| match progress {
+                Progress::Repeating { exchange, repetition } => {
+                    let sent = repetition.saturating_add(1);
+                    let failure = Failure::NoAnswer { phase: exchange, sent, waited, hints: Vec::new() };
+                    Some(Diagnosis::of(&failure, &config.context(None)))
+                }
+                progress => diagnose(&progress, config),
+            });
             Some(told.unwrap_or_else(|| Diagnosis::not_up_in_time(waited, &config.context(None))))
         }
         Outcome::Broken(reason) => Some(failed(ExitKind::Other, "the tunnel cannot go on", &reason)),

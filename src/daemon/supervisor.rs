@@ -49,7 +49,7 @@ pub enum Outcome {
         /// Whether the gateway confirmed the DELETE of a live tunnel.
         confirmed: bool,
     },
-    /// It did not come up in time. The last thing that went wrong, if anything did.
+    /// It did not come up in time. The last thing that went wrong or was not answered, if anything was.
     GaveUp(Option<Progress>),
     /// It cannot go on: the device is gone.
     Broken(String),
@@ -257,8 +257,15 @@ impl Driver<'_> {
                     self.trouble = Some(progress);
                 }
             }
-            Progress::NotResolved { .. } | Progress::NoPath { .. } | Progress::HostFailed { .. } => {
-                self.trouble = Some(progress);
+            Progress::NotResolved { .. }
+            | Progress::NoPath { .. }
+            | Progress::HostFailed { .. }
+            | Progress::Repeating { .. } => self.trouble = Some(progress),
+            // The exchange that was not answered is behind us.
+            Progress::SuiteAgreed { .. } | Progress::Authenticated { .. } | Progress::UserAccepted { .. }
+                if matches!(self.trouble, Some(Progress::Repeating { .. })) =>
+            {
+                self.trouble = None;
             }
             _ => {}
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::random::Random;
-use crate::ike::action::{Action, ChildUp, Command, Event, Failure, SessionStatus, Transmit};
+use crate::ike::action::{Action, ChildUp, Command, Configuration, Event, Failure, SessionStatus, Transmit};
 use crate::ike::identity::Identity;
 use crate::ike::profile::Phases;
 use crate::ike::session::Session;
@@ -323,16 +323,18 @@ impl Tunnel {
     }
 
     fn handle_child(&mut self, child: ChildUp) {
+        let phases = self.phases();
+        let State::Connected(connected) = &mut self.state else { return };
+        let is_first = connected.children.is_empty() && !connected.ready;
+        if is_first && phases.addresses != phases.children {
+            self.addresses(&child.configuration);
+        }
         let State::Connected(connected) = &mut self.state else { return };
         connected.children.retain(|other| other.child != child.child);
         connected.children.push(child.clone());
         let ready = connected.ready;
         self.earlier.remember(&child.configuration.addresses);
-        self.progress(Progress::ChildUp {
-            phase: self.phases().children,
-            suite: child.suite,
-            remote: child.remote.clone(),
-        });
+        self.progress(Progress::ChildUp { phase: phases.children, suite: child.suite, remote: child.remote.clone() });
         if ready {
             self.configure();
         }
@@ -355,12 +357,20 @@ impl Tunnel {
         connected.ready = true;
         let Some(child) = connected.children.first() else { return };
         let configuration = child.configuration.clone();
+        let phases = self.phases();
+        if phases.addresses == phases.children {
+            self.addresses(&configuration);
+        }
+        self.configure();
+    }
+
+    /// In the order in which they come: with a phase of its own before the children, otherwise in passing and after them.
+    fn addresses(&mut self, configuration: &Configuration) {
         self.progress(Progress::Addresses {
             phase: self.phases().addresses,
-            addresses: configuration.addresses,
-            dns: configuration.dns,
+            addresses: configuration.addresses.clone(),
+            dns: configuration.dns.clone(),
         });
-        self.configure();
     }
 
     /// Has the host fit the children that stand. Without any it stays as it is: the session makes new ones, or ends.

@@ -51,8 +51,9 @@ pub(super) fn ike_proposals(
 const fn mode_fix(phase: Phase) -> &'static str {
     match phase {
         Phase::MainModeProposal | Phase::AggressiveMode => {
-            ". The gateway must also know this mode with a pre-shared key for us (strongSwan: `authby=psk`, and \
-             `aggressive=yes` for aggressive mode), and XAUTH if and only if `xauth_user` is written here"
+            ". The gateway must also speak IKEv1 with us, in this mode and with a pre-shared key (strongSwan: \
+             `keyexchange=ikev1`, `authby=psk`, `aggressive=yes` for aggressive mode only), and want XAUTH if and only if \
+             `xauth_user` is written here"
         }
         _ => "",
     }
@@ -139,11 +140,22 @@ pub(super) fn authentication(
                 "most often the pre-shared key ({psk_key}) is wrong. In main mode the gateway looks for it by the address that we \
                  come from, which behind a NAT is the NAT's: it needs a key for that address or for all (strongSwan: `%any`). \
                  If the key is right, compare [local] id with the identity that the gateway expects (strongSwan: `rightid`). \
-                 {identity}The gateway's log says which of the two it is"
+                 {identity}A gateway that wants XAUTH and hears of none, or the other way round, says the same: then write or \
+                 remove `xauth_user`. Its log says which it is"
+            ),
+        ),
+        Phase::AggressiveMode => (
+            format!(" in {}", exchange(phase)),
+            "AUTHENTICATION_FAILED",
+            format!(
+                "compare the pre-shared key ({psk_key}) with the gateway's, and [local] id with the identity that it expects \
+                 (strongSwan: `rightid`). {identity}Many gateways also refuse aggressive mode with a pre-shared key until \
+                 it is allowed in words (strongSwan: `i_dont_care_about_security_and_use_aggressive_mode_psk`): leave `mode` \
+                 out then. The gateway's log says which it is"
             ),
         ),
         _ => (
-            if phase == Phase::AggressiveMode { " in aggressive mode".to_owned() } else { String::new() },
+            String::new(),
             "AUTHENTICATION_FAILED",
             format!(
                 "compare the pre-shared key ({psk_key}) with the gateway's, and the identity with the one it expects \

@@ -67,7 +67,7 @@ fn a_refused_proof_in_main_mode_is_probably_the_key() {
     let words =
         &["main mode (identities)", "client@example.com", "[local] id", "is wrong", "address that we come from"];
     says(&refused(Phase::MainModeAuth), ExitKind::Authentication, "[gateway] psk_file", words);
-    let words = &["aggressive mode", "client@example.com", "AUTHENTICATION_FAILED"];
+    let words = &["aggressive mode", "client@example.com", "AUTHENTICATION_FAILED", "[local] id", "leave `mode` out"];
     says(&refused(Phase::AggressiveMode), ExitKind::Authentication, "[gateway] psk_file", words);
     let failed = Failure::PeerAuthenticationFailed { phase: Phase::AggressiveMode, identity: local };
     says(&failed, ExitKind::Authentication, "[gateway] psk_file", &["aggressive mode"]);
