@@ -2,18 +2,18 @@
 //! Whoever listens, or asks the gateway, gets what is needed to search for the pre-shared key offline: it is used only when it was asked for.
 
 use crate::crypto::dh::{EphemeralSecret, HalfOpenError, HalfOpenSecret};
-use crate::ike::action::{DropReason, Event, Failure, Phase};
+use crate::ike::action::{DropReason, Failure, Phase};
 use crate::ike::context::Context;
 use crate::ike::nat;
 use crate::ike::profile::Profile;
 use crate::ike::v1::header::ExchangeType;
-use crate::ike::v1::message::{AggressiveAnswer, AggressiveOpening, AggressiveProof, Identification, Informational};
+use crate::ike::v1::message::{AggressiveAnswer, AggressiveOpening, AggressiveProof, Identification};
 use crate::ike::v1::notify::NotifyKind;
 use crate::ike::v1::opening::negotiation::{
     Agreed, Offered, admit_values, authentication_refused, errors_in_clear, nat_detection, nonce, proposal_refused,
     take_errors, tell_suite,
 };
-use crate::ike::v1::opening::proof::{self, Claim, Proven, Verdict};
+use crate::ike::v1::opening::proof::{self, Claim, Proven, Verdict, initial_contact};
 use crate::ike::v1::opening::secrets::{Secrets, Sent};
 use crate::ike::v1::opening::{Attempt, Datagram, Next, Stage, tell};
 use crate::ike::v1::vendor::{self, NatTraversal};
@@ -21,8 +21,8 @@ use crate::sa::suite::{Group, IkeOffer};
 
 const PHASE: Phase = Phase::AggressiveMode;
 
-/// What people are told once.
-const WARNING: &str = "aggressive mode: whoever listens here, or asks the gateway, can search for the pre-shared key offline; \
+/// What people are told, once a session.
+pub(super) const WARNING: &str = "aggressive mode: whoever listens here, or asks the gateway, can search for the pre-shared key offline; \
                        use a long random key, or main mode";
 
 /// Waits for the second message.
@@ -50,7 +50,6 @@ impl AwaitAnswer {
     pub(super) fn start(ctx: &mut Context<'_>, attempt: &mut Attempt) -> Next {
         let unsendable = Next::Failed(Failure::Unsendable { phase: PHASE });
         let Some((group, offers)) = offers_of_one_group(&ctx.profile.ike_offers) else { return unsendable };
-        ctx.event(Event::Notice(WARNING.to_owned()));
         let offered = Offered::new(ctx.profile, offers, attempt.method());
         let secret = EphemeralSecret::generate(group, ctx.random).into_half_open();
         let nonce = nonce(ctx);
@@ -169,8 +168,7 @@ fn stand(
     let mut sa = proof::isakmp_sa(ctx, attempt, agreed, secrets, *proven);
     if ctx.profile.initial_contact {
         // RFC 2407 §4.6.3: never within aggressive mode.
-        let notifies = vec![proof::initial_contact(attempt.cookies)];
-        tell(ctx, &mut sa, &Informational { notifies, ..Informational::default() });
+        tell(ctx, &mut sa, &initial_contact(attempt.cookies));
     }
     proof::go_on(ctx, attempt, PHASE, sa, identity)
 }

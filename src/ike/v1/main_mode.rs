@@ -7,13 +7,14 @@ use crate::ike::context::Context;
 use crate::ike::nat;
 use crate::ike::profile::Profile;
 use crate::ike::v1::header::ExchangeType;
-use crate::ike::v1::message::{Identification, MainModeAuth, MainModeKeys, MainModeProposal};
+use crate::ike::v1::informational;
+use crate::ike::v1::message::{Identification, Informational, MainModeAuth, MainModeKeys, MainModeProposal};
 use crate::ike::v1::notify::NotifyKind;
 use crate::ike::v1::opening::negotiation::{
     Agreed, Offered, admit_values, authentication_refused, errors_in_clear, nat_detection, nonce, proposal_refused,
     take_errors, tell_suite,
 };
-use crate::ike::v1::opening::proof::{self, Proven, Verdict};
+use crate::ike::v1::opening::proof::{self, Ending, Proven, Verdict, initial_contact};
 use crate::ike::v1::opening::secrets::{Secrets, Sent};
 use crate::ike::v1::opening::{Attempt, Datagram, Next, Stage, farewell};
 use crate::ike::v1::vendor;
@@ -210,11 +211,7 @@ impl AwaitKeys {
             identification_body: identification.body(),
             identification,
             hash: secrets.prove(),
-            notifies: if ctx.profile.initial_contact {
-                vec![proof::initial_contact(attempt.cookies)]
-            } else {
-                Vec::new()
-            },
+            notifies: if ctx.profile.initial_contact { initial_contact(attempt.cookies).notifies } else { Vec::new() },
             vendor_ids: Vec::new(),
         };
         let message =
@@ -271,10 +268,13 @@ impl AwaitProof {
     /// RFC 2409 §5.7: with HASH(1), as soon as there is SKEYID.
     fn admit_informational(&self, attempt: &Attempt, datagram: &Datagram<'_>) -> Result<Proof, DropReason> {
         match self.secrets.open_informational(&datagram.header, datagram.rest) {
-            Ok((first, octets)) => match proof::news(attempt.cookies, first, &octets)? {
-                proof::News::Deleted => Ok(Proof::Deleted),
-                proof::News::Error(error) => Ok(Proof::Refused(error)),
-            },
+            Ok((first, octets)) => {
+                let message = Informational::parse(first, &octets).map_err(|_| DropReason::Malformed)?;
+                match proof::ending(attempt.cookies, &informational::news(attempt.cookies, &message))? {
+                    Ending::Deleted => Ok(Proof::Deleted),
+                    Ending::Error(error) => Ok(Proof::Refused(error)),
+                }
+            }
             Err(DropReason::Forged) => Ok(Proof::Unreadable),
             Err(reason) => Err(reason),
         }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use crate::ike::action::{Command, Deadline, DropReason, Event, Failure, SessionStatus};
 use crate::ike::context::Context;
-use crate::ike::profile::Ikev1;
+use crate::ike::profile::{Ikev1, Phase1Mode};
 use crate::sa::command::DataReport;
 use crate::sa::path::Path;
 
@@ -60,6 +60,9 @@ struct Ended {
 impl Machine {
     /// Sends the first message.
     pub(super) fn initiate(ctx: &mut Context<'_>, settings: Arc<Ikev1>, path: Path) -> Self {
+        if settings.mode == Phase1Mode::Aggressive {
+            ctx.event(Event::Notice(aggressive::WARNING.to_owned()));
+        }
         let progress = Opening::start(ctx, settings, path);
         Self { state: State::from_opening(ctx, progress), fragments: Reassembly::default() }
     }

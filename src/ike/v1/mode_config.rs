@@ -11,8 +11,8 @@ use crate::ike::v1::answers::{Answers, Transaction, kind};
 use crate::ike::v1::header::ExchangeType;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::Attributes;
-use crate::ike::v1::opening::proof::News;
-use crate::ike::v1::opening::{Attempt, Datagram, Next, Stage, farewell, news};
+use crate::ike::v1::opening::proof::Ending;
+use crate::ike::v1::opening::{Attempt, Datagram, Next, Stage, ending, farewell};
 use crate::ike::v1::{text, xauth};
 
 const INTERNAL_IP4_ADDRESS: u16 = 1;
@@ -58,7 +58,7 @@ enum Admitted {
     Set(Transaction),
     /// The gateway asks us.
     Request(Transaction),
-    News(News),
+    Ending(Ending),
 }
 
 impl AwaitConfiguration {
@@ -91,7 +91,7 @@ impl AwaitConfiguration {
             Ok(Admitted::Reply(transaction)) => self.take_reply(ctx, attempt, &transaction),
             Ok(Admitted::Set(transaction)) => self.take_set(ctx, attempt, datagram, &transaction),
             Ok(Admitted::Request(transaction)) => self.answer(ctx, attempt, datagram, &transaction),
-            Ok(Admitted::News(news)) => self.take_news(ctx, attempt, news),
+            Ok(Admitted::Ending(ending)) => self.take_ending(ctx, attempt, ending),
             Err(reason) => {
                 ctx.dropped(reason);
                 Next::Wait(Stage::Configuration(self))
@@ -101,7 +101,7 @@ impl AwaitConfiguration {
 
     fn admit(&self, attempt: &Attempt, datagram: &Datagram<'_>) -> Result<Admitted, DropReason> {
         if datagram.header.exchange == ExchangeType::INFORMATIONAL {
-            return news(&self.sa, datagram).map(Admitted::News);
+            return ending(&self.sa, datagram).map(Admitted::Ending);
         }
         let transaction = attempt.answers.admit(&self.sa, &datagram.header, datagram.rest)?;
         let is_ours = transaction.message_id == self.message_id;
@@ -170,10 +170,10 @@ impl AwaitConfiguration {
         Next::Wait(Stage::Configuration(self))
     }
 
-    fn take_news(self: Box<Self>, ctx: &mut Context<'_>, attempt: &mut Attempt, news: News) -> Next {
-        match news {
-            News::Deleted => Next::Failed(Failure::ClosedByPeer),
-            News::Error(error) => {
+    fn take_ending(self: Box<Self>, ctx: &mut Context<'_>, attempt: &mut Attempt, ending: Ending) -> Next {
+        match ending {
+            Ending::Deleted => Next::Failed(Failure::ClosedByPeer),
+            Ending::Error(error) => {
                 attempt.refused(ctx, Failure::Refused { phase: Phase::ModeConfig, notify: error.to_string() });
                 Next::Wait(Stage::Configuration(self))
             }

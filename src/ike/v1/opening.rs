@@ -14,7 +14,7 @@ use crate::ike::profile::{Ikev1, Phase1Mode};
 use crate::ike::v1::aggressive::AwaitAnswer;
 use crate::ike::v1::answers::Answers;
 use crate::ike::v1::header::{Cookies, ExchangeType, Header};
-use crate::ike::v1::informational::{self, delete_isakmp};
+use crate::ike::v1::informational;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::main_mode::{AwaitKeys, AwaitProof, AwaitProposal};
 use crate::ike::v1::message::Informational;
@@ -23,7 +23,7 @@ use crate::ike::v1::xauth::AwaitUser;
 use crate::sa::path::Path;
 
 pub(super) use attempt::Attempt;
-use proof::News;
+use proof::Ending;
 
 /// Under way. It has its own cookies: while a session is renewed, its datagrams are told from the others' by them.
 pub(super) struct Opening {
@@ -235,18 +235,7 @@ impl Datagram<'_> {
 
 /// Tells the gateway that this SA is gone; there is no answer to that.
 pub(super) fn farewell(ctx: &mut Context<'_>, sa: &mut IsakmpSa) {
-    tell(ctx, sa, &delete_isakmp(sa.cookies));
-}
-
-/// What an informational message says whose HASH(1) is right (RFC 2409 §5.7).
-pub(super) fn news(sa: &IsakmpSa, datagram: &Datagram<'_>) -> Result<News, DropReason> {
-    let message_id = datagram.header.message_id;
-    if message_id == 0 || sa.knows_message_id(message_id) {
-        return Err(DropReason::OutsideWindow);
-    }
-    let unverified = sa.open(&datagram.header, &sa.first_iv(message_id), datagram.rest)?;
-    let (first, octets) = sa.verify_hash_1(&unverified)?;
-    proof::news(sa.cookies, first, octets)
+    tell(ctx, sa, &informational::delete_isakmp(sa.cookies));
 }
 
 /// Sends an informational message, once.
@@ -254,4 +243,13 @@ pub(super) fn tell(ctx: &mut Context<'_>, sa: &mut IsakmpSa, words: &Information
     if let Some(message) = informational::seal(sa, ctx.random, words) {
         ctx.transmit(sa.path, message);
     }
+}
+
+/// What a protected message says that matters before there are children.
+pub(super) fn ending(sa: &IsakmpSa, datagram: &Datagram<'_>) -> Result<Ending, DropReason> {
+    if sa.knows_message_id(datagram.header.message_id) {
+        return Err(DropReason::OutsideWindow);
+    }
+    let news = informational::read(sa, &datagram.header, datagram.rest)?;
+    proof::ending(sa.cookies, &news)
 }

@@ -10,8 +10,8 @@ use crate::ike::v1::header::ExchangeType;
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::Attributes;
 use crate::ike::v1::mode_config::AwaitConfiguration;
-use crate::ike::v1::opening::proof::News;
-use crate::ike::v1::opening::{Attempt, Datagram, Next, Stage, farewell, news};
+use crate::ike::v1::opening::proof::Ending;
+use crate::ike::v1::opening::{Attempt, Datagram, Next, Stage, ending, farewell};
 use crate::ike::v1::text;
 
 const TYPE: u16 = 16520;
@@ -53,7 +53,7 @@ enum Asked {
 enum Admitted {
     Request(Transaction),
     Status(Transaction, [u8; 2]),
-    News(News),
+    Ending(Ending),
 }
 
 impl AwaitUser {
@@ -71,7 +71,7 @@ impl AwaitUser {
         match self.admit(attempt, datagram) {
             Ok(Admitted::Request(transaction)) => self.answer(ctx, attempt, datagram, &transaction),
             Ok(Admitted::Status(transaction, status)) => self.settle(ctx, attempt, datagram, &transaction, status),
-            Ok(Admitted::News(news)) => self.take_news(ctx, attempt, news),
+            Ok(Admitted::Ending(ending)) => self.take_ending(ctx, attempt, ending),
             Err(reason) => {
                 ctx.dropped(reason);
                 Next::Wait(Stage::User(self))
@@ -81,7 +81,7 @@ impl AwaitUser {
 
     fn admit(&self, attempt: &Attempt, datagram: &Datagram<'_>) -> Result<Admitted, DropReason> {
         if datagram.header.exchange == ExchangeType::INFORMATIONAL {
-            return news(&self.sa, datagram).map(Admitted::News);
+            return ending(&self.sa, datagram).map(Admitted::Ending);
         }
         let transaction = attempt.answers.admit(&self.sa, &datagram.header, datagram.rest)?;
         match transaction.attributes.kind {
@@ -163,14 +163,14 @@ impl AwaitUser {
         AwaitConfiguration::start(ctx, attempt, self.sa)
     }
 
-    fn take_news(mut self: Box<Self>, ctx: &mut Context<'_>, attempt: &mut Attempt, news: News) -> Next {
-        match news {
-            News::Deleted if self.password_given => {
+    fn take_ending(mut self: Box<Self>, ctx: &mut Context<'_>, attempt: &mut Attempt, ending: Ending) -> Next {
+        match ending {
+            Ending::Deleted if self.password_given => {
                 let user = attempt.settings.xauth.as_ref().map(|xauth| xauth.user.clone()).unwrap_or_default();
                 Next::Failed(Failure::XauthRefused { user, message: self.message.take() })
             }
-            News::Deleted => Next::Failed(Failure::ClosedByPeer),
-            News::Error(error) => {
+            Ending::Deleted => Next::Failed(Failure::ClosedByPeer),
+            Ending::Error(error) => {
                 attempt.refused(ctx, Failure::Refused { phase: Phase::Xauth, notify: error.to_string() });
                 Next::Wait(Stage::User(self))
             }

@@ -4,19 +4,17 @@ use crate::ike::action::{DropReason, Event, Failure, Phase};
 use crate::ike::context::Context;
 use crate::ike::identity::Identity;
 use crate::ike::profile::Profile;
-use crate::ike::v1::header::{Cookies, PayloadType};
+use crate::ike::v1::header::Cookies;
+use crate::ike::v1::informational::{self, News};
 use crate::ike::v1::isakmp_sa::{self, IsakmpSa, PeerAuthenticated};
 use crate::ike::v1::iv::Iv;
-use crate::ike::v1::message::{Identification, Informational, Notify};
+use crate::ike::v1::message::{Identification, Informational};
 use crate::ike::v1::mode_config::AwaitConfiguration;
 use crate::ike::v1::notify::NotifyKind;
 use crate::ike::v1::opening::negotiation::Agreed;
 use crate::ike::v1::opening::secrets::Secrets;
 use crate::ike::v1::opening::{Attempt, Next};
 use crate::ike::v1::xauth::AwaitUser;
-
-/// ISAKMP, as the protocol of a notify or delete (RFC 2407 §4.4.1).
-const PROTOCOL_ISAKMP: u8 = 1;
 
 /// What the gateway says and proves of itself.
 #[derive(Clone, Copy, Debug)]
@@ -110,38 +108,25 @@ pub(in crate::ike::v1) fn go_on(
     }
 }
 
-/// What an authentic informational message says about this ISAKMP SA.
+/// RFC 2407 §4.6.3.3.
+pub(in crate::ike::v1) fn initial_contact(cookies: Cookies) -> Informational {
+    informational::notify(cookies, NotifyKind::INITIAL_CONTACT.0, Vec::new())
+}
+
+/// What an authentic informational message says that matters before there are children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ike::v1) enum News {
+pub(in crate::ike::v1) enum Ending {
     /// The gateway has no such SA any more.
     Deleted,
     /// An error.
     Error(NotifyKind),
 }
 
-/// Reads the payloads behind HASH(1).
-pub(in crate::ike::v1) fn news(cookies: Cookies, first: PayloadType, octets: &[u8]) -> Result<News, DropReason> {
-    let message = Informational::parse(first, octets).map_err(|_| DropReason::Malformed)?;
-    let name = isakmp_spi(cookies);
-    let is_ours = |spi: &Vec<u8>| Some(spi) == name.as_ref();
-    if message.deletes.iter().any(|delete| delete.protocol == PROTOCOL_ISAKMP && delete.spis.iter().any(is_ours)) {
-        return Ok(News::Deleted);
+/// The ending among `news` of the SA with these cookies; a delete before all.
+pub(in crate::ike::v1) fn ending(cookies: Cookies, news: &[News]) -> Result<Ending, DropReason> {
+    if news.contains(&News::DeleteIsakmp(cookies)) {
+        return Ok(Ending::Deleted);
     }
-    let error = message.notifies.iter().map(|notify| NotifyKind(notify.kind)).find(|kind| kind.is_error());
-    error.map(News::Error).ok_or(DropReason::Unacceptable)
-}
-
-/// The ISAKMP SA's name in notifies and deletes: both cookies (RFC 2408 §3.15).
-pub(in crate::ike::v1) fn isakmp_spi(cookies: Cookies) -> Option<Vec<u8>> {
-    Some([cookies.initiator.to_octets(), cookies.responder?.to_octets()].concat())
-}
-
-/// RFC 2407 §4.6.3.3.
-pub(in crate::ike::v1) fn initial_contact(cookies: Cookies) -> Notify {
-    Notify {
-        protocol: PROTOCOL_ISAKMP,
-        spi: isakmp_spi(cookies).unwrap_or_default(),
-        kind: NotifyKind::INITIAL_CONTACT.0,
-        data: Vec::new(),
-    }
+    let errors = news.iter().filter_map(|one| if let News::Error { kind, .. } = one { Some(*kind) } else { None });
+    errors.map(|kind| Ending::Error(NotifyKind(kind))).next().ok_or(DropReason::Unacceptable)
 }
