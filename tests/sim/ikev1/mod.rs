@@ -1,10 +1,12 @@
 //! vpnd and an IKEv1 gateway.
 
 mod between;
+mod fragments;
 mod life;
 mod phase_1;
 mod quick_mode;
 mod renewal;
+mod stories;
 mod sweep;
 
 use std::time::Duration;

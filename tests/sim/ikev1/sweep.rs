@@ -11,8 +11,15 @@ fn all_of_it() -> Scene {
     scene
 }
 
-fn beginnings() -> [(&'static str, fn() -> Scene); 3] {
-    [("main mode", plain), ("aggressive mode", aggressive), ("XAUTH and PFS", all_of_it)]
+fn in_fragments() -> Scene {
+    let mut scene = with_name();
+    scene.gateway.fragment = Some(100);
+    scene.client.profile.fragmentation = Some(576);
+    scene
+}
+
+fn beginnings() -> [(&'static str, fn() -> Scene); 4] {
+    [("main mode", plain), ("aggressive mode", aggressive), ("XAUTH and PFS", all_of_it), ("fragments", in_fragments)]
 }
 
 /// Datagrams of an undisturbed beginning, and their lengths.
@@ -72,6 +79,11 @@ fn every_octet_of_aggressive_mode_and_what_follows_may_be_flipped() {
 #[test]
 fn every_octet_of_xauth_and_what_follows_may_be_flipped() {
     flipped("XAUTH and PFS", all_of_it);
+}
+
+#[test]
+fn every_octet_of_fragments_may_be_flipped() {
+    flipped("fragments", in_fragments);
 }
 
 #[test]
