@@ -157,16 +157,11 @@ impl Child {
         }
     }
 
-    /// The gateway has this SA: it is used from now on, unless a newer one is.
+    /// The gateway has this SA: it is used from now on, and older ones that were held never will be.
     pub(super) fn release(&mut self, ctx: &mut Context<'_>, inbound: InboundSpi, configuration: &Configuration) {
         let Some(place) = self.sas.iter().position(|sa| sa.inbound == inbound) else { return };
-        let newer_in_use = self.sas.iter().skip(place).any(|sa| matches!(sa.use_, Use::Used));
         let Some(sa) = self.sas.get_mut(place) else { return };
         if !matches!(sa.use_, Use::Held { .. }) {
-            return;
-        }
-        if newer_in_use {
-            sa.use_ = Use::Passed;
             return;
         }
         let Use::Held { sa: outbound, .. } = std::mem::replace(&mut sa.use_, Use::Used) else { return };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::kit::*;
-use crate::ike::action::{Command, Event, Failure};
+use crate::ike::action::{Command, DropReason, Event, Failure};
 use crate::ike::profile::Profile;
 use crate::ike::v1::message::{Informational, Notify};
 use crate::ike::v1::vendor::PeerCapabilities;
@@ -93,6 +93,7 @@ fn k1_016_the_gateways_question_is_answered_with_its_number_and_a_replay_is_not(
     client.wait(2_000);
     let old = question(&mut peer, 77);
     assert!(client.receive(&old).is_empty(), "an earlier number");
+    assert_eq!(client.drops().last(), Some(&DropReason::OutsideWindow));
     let mut answered = 0;
     for number in 79..200 {
         let message = question(&mut peer, number);
