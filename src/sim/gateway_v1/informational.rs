@@ -4,8 +4,8 @@ use crate::time::Instant;
 
 use super::impair::Impairment;
 use super::octets::{Notify, Payload, exchange, find_all, notify, notify_payload, payload, read_delete};
-use super::sa::{Sa, XauthState};
-use super::{Gateway, Received, Unique};
+use super::sa::{Pending, Sa, XauthState};
+use super::{Gateway, REPEAT, Received, Unique};
 
 impl Gateway {
     /// An authentic INFORMATIONAL. Returns whether the SA lives on.
@@ -70,11 +70,17 @@ impl Gateway {
         let number = sa.next_probe;
         sa.next_probe += 1;
         sa.awaited_probe = Some(number);
+        let messages = self.ask_with(sa, number);
+        sa.pending.push(Pending { id: 0, messages, next: now.after(REPEAT), tries: 0, vital: true });
+    }
+
+    /// An R-U-THERE with this number.
+    pub(super) fn ask_with(&mut self, sa: &mut Sa, number: u32) -> Vec<Vec<u8>> {
         let cookies = sa.cookies();
         let probe = notify_payload(1, &cookies, notify::R_U_THERE, &number.to_be_bytes());
         let id = self.message_id();
         let message = sa.seal_hashed(exchange::INFORMATIONAL, 0, id, &[probe]);
-        self.send_until_settled(now, sa, id, message, true);
+        self.send_sealed(sa, message)
     }
 
     /// Whether quick modes may begin.

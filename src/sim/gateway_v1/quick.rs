@@ -130,7 +130,7 @@ impl Gateway {
             replaced: false,
         };
         sa.exchange(id).stage = Stage::Quick(Box::new(Quick::Answered { ni, nr, child }));
-        self.send_until_settled(now, sa, id, message, false);
+        self.send_until_settled(now, sa, id, message);
         Ok(())
     }
 
@@ -202,7 +202,7 @@ impl Gateway {
         payloads.extend([(payload::ID, id_i), (payload::ID, id_r)]);
         let message = sa.seal_hashed(exchange::QUICK, 0, id, &payloads);
         sa.exchange(id).stage = Stage::Quick(Box::new(Quick::Asked { ni, spi, secret, client, subnet }));
-        self.send_until_settled(now, sa, id, message, false);
+        self.send_until_settled(now, sa, id, message);
     }
 
     /// The answer to a quick mode of ours.

@@ -75,7 +75,7 @@ pub(super) struct Pending {
     pub(super) messages: Vec<Vec<u8>>,
     pub(super) next: Instant,
     pub(super) tries: u32,
-    /// Without an answer the SA is dead.
+    /// A sign of life: without an answer the SA is dead.
     pub(super) vital: bool,
 }
 
@@ -186,10 +186,10 @@ impl Gateway {
     }
 
     /// Sends a message, and again until `settle`.
-    pub(super) fn send_until_settled(&mut self, now: Instant, sa: &mut Sa, id: u32, message: Vec<u8>, vital: bool) {
+    pub(super) fn send_until_settled(&mut self, now: Instant, sa: &mut Sa, id: u32, message: Vec<u8>) {
         let messages = self.send_sealed(sa, message);
         sa.settle(id);
-        sa.pending.push(Pending { id, messages, next: now.after(REPEAT), tries: 0, vital });
+        sa.pending.push(Pending { id, messages, next: now.after(REPEAT), tries: 0, vital: false });
     }
 
     /// Sends payloads in an INFORMATIONAL of their own.
@@ -282,11 +282,19 @@ impl Gateway {
             self.delete_all(sa);
             return false;
         }
-        let mut due = Vec::new();
+        let (mut due, mut numbers) = (Vec::new(), Vec::new());
         for pending in sa.pending.iter_mut().filter(|pending| pending.next <= now) {
             pending.tries += 1;
             pending.next = now.after(REPEAT);
-            due.push(pending.messages.clone());
+            if !pending.vital {
+                due.push(pending.messages.clone());
+            } else if let Some(number) = sa.awaited_probe {
+                numbers.push(number);
+            }
+        }
+        // RFC 3706 §5.5: the same number, in a message of its own.
+        for number in numbers {
+            self.ask_with(sa, number);
         }
         for messages in due {
             self.send_on(sa, &messages);

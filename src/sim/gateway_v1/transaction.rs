@@ -55,7 +55,7 @@ impl Gateway {
         let id = self.message_id();
         let sealed = self.seal_transaction(sa, id, &message);
         sa.exchange(id).stage = Stage::Transaction(stage);
-        self.send_until_settled(now, sa, id, sealed, false);
+        self.send_until_settled(now, sa, id, sealed);
     }
 
     fn seal_transaction(&self, sa: &mut Sa, id: u32, message: &Configuration) -> Vec<u8> {
