@@ -28,7 +28,7 @@ build: ## Build the release binary
 	cargo build --release --locked --bin vpnd
 
 .PHONY: demo
-demo: ## Bring up a tunnel to a real strongSwan gateway on this machine (root)
+demo: ## Tunnels to a real strongSwan gateway on this machine, IKEv1 and then IKEv2 (root)
 	@scripts/demo.sh
 
 .PHONY: test
@@ -54,9 +54,13 @@ unit: ## Unit tests, vectors, simulator, architecture, command line
 
 .PHONY: interop
 interop: deps ## Against real strongSwan in network namespaces, with the table of suites and groups (root)
-	@rm -f "$(target)/tmp/matrix.txt"
+	@rm -f "$(target)"/tmp/matrix*.txt
 	@status=0; $(run_tests) --test interop $(four_at_once) || status=$$?; \
-	cat "$(target)/tmp/matrix.txt" || status=1; exit $$status
+	cat "$(target)/tmp/matrix.txt" "$(target)/tmp/matrix-ikev1.txt" || status=1; exit $$status
+
+.PHONY: soak
+soak: deps build ## IKEv1 with lifetimes of 20 s and a ping every 10 ms: none may be lost (SECONDS=600; root)
+	scripts/soak.sh $(or $(SECONDS),600)
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Every fuzz target from its corpus for a few seconds (SECONDS_EACH=10)

@@ -12,10 +12,12 @@ pub(crate) const ADDRESS_V6: &str = "2001:db8:2::1";
 pub(crate) const INSIDE: &str = "10.250.0.5";
 pub(crate) const INSIDE_V6: &str = "fd00:250::5";
 
-/// The keywords of one `conn` of `ipsec.conf`, the secrets, and charon's own settings.
+/// `ipsec.conf` as the keywords of its `conn`, the secrets, and charon's own settings.
 pub(crate) struct GatewayConfig {
     unique_ids: &'static str,
     keywords: Vec<(&'static str, String)>,
+    further: Vec<String>,
+    file: Option<String>,
     secrets: String,
     charon: String,
 }
@@ -39,6 +41,8 @@ impl Default for GatewayConfig {
         Self {
             unique_ids: "never",
             keywords: keywords.map(|(key, value)| (key, value.to_owned())).to_vec(),
+            further: Vec::new(),
+            file: None,
             secrets: format!(": PSK \"{PSK}\"\n"),
             charon: String::new(),
         }
@@ -46,10 +50,45 @@ impl Default for GatewayConfig {
 }
 
 impl GatewayConfig {
+    /// The default with IKEv1, and forward secrecy.
+    pub(crate) fn ikev1() -> Self {
+        Self::default().with("keyexchange", "ikev1").with("esp", "aes256-sha256-ecp256!")
+    }
+
+    /// A whole `ipsec.conf`, as it stands.
+    pub(crate) fn verbatim(file: impl Into<String>) -> Self {
+        Self { file: Some(file.into()), ..Self::default() }
+    }
+
     /// Sets a keyword, in the place of its default if it has one.
     pub(crate) fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.keywords.retain(|(known, _)| *known != key);
         self.keywords.push((key, value.into()));
+        self
+    }
+
+    /// Answers aggressive mode, and no other.
+    pub(crate) fn aggressive(self) -> Self {
+        self.with("aggressive", "yes").charon("i_dont_care_about_security_and_use_aggressive_mode_psk = yes")
+    }
+
+    /// Asks for this name and password after phase 1.
+    pub(crate) fn xauth(self, user: &str, password: &str) -> Self {
+        self.with("leftauth", "psk")
+            .with("rightauth", "psk")
+            .with("rightauth2", "xauth")
+            .without("authby")
+            .secrets(format!(": PSK \"{PSK}\"\n{user} : XAUTH \"{password}\"\n"))
+    }
+
+    pub(crate) fn without(mut self, key: &'static str) -> Self {
+        self.keywords.retain(|(known, _)| *known != key);
+        self
+    }
+
+    /// A further `conn`, like the first but for this keyword.
+    pub(crate) fn conn(mut self, name: &str, key: &str, value: &str) -> Self {
+        self.further.push(format!("conn {name}\n    also=workspaces\n    {key}={value}\n"));
         self
     }
 
@@ -75,15 +114,22 @@ impl GatewayConfig {
     /// Starts charon, and returns when it answers.
     pub(crate) fn start(self, lab: &Lab) -> Gateway<'_> {
         let directory = lab.directory("gateway");
-        let mut conf = format!("config setup\n    uniqueids={}\n\nconn workspaces\n", self.unique_ids);
-        for (key, value) in &self.keywords {
-            writeln!(conf, "    {key}={value}").expect("a String takes everything");
-        }
-        fs::write(directory.join("ipsec.conf"), conf).expect("ipsec.conf");
+        fs::write(directory.join("ipsec.conf"), self.text()).expect("ipsec.conf");
         fs::write(directory.join("ipsec.secrets"), self.secrets).expect("ipsec.secrets");
         fs::write(directory.join("charon.extra"), self.charon).expect("charon.extra");
         lab.verb("gateway", &[]);
         Gateway { lab }
+    }
+
+    fn text(&self) -> String {
+        if let Some(file) = &self.file {
+            return file.clone();
+        }
+        let mut text = format!("config setup\n    uniqueids={}\n\nconn workspaces\n", self.unique_ids);
+        for (key, value) in &self.keywords {
+            writeln!(text, "    {key}={value}").expect("a String takes everything");
+        }
+        text + &self.further.concat()
     }
 }
 
@@ -92,7 +138,7 @@ pub(crate) struct Gateway<'lab> {
     lab: &'lab Lab,
 }
 
-/// What `ipsec statusall` says of one IKE SA and its child.
+/// What `ipsec statusall` says of one IKE SA and the last of its children.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct SaStatus {
     pub name: String,
@@ -100,6 +146,16 @@ pub(crate) struct SaStatus {
     pub ike_proposal: String,
     pub child_proposal: String,
     pub selectors: String,
+    /// The state of each child: `INSTALLED`, `REKEYED`, ...
+    pub children: Vec<(String, String)>,
+}
+
+impl SaStatus {
+    /// The selectors of the children that are in use.
+    pub(crate) fn all_selectors(&self) -> Vec<&str> {
+        let in_use = self.children.iter().filter(|(state, _)| state == "INSTALLED");
+        in_use.map(|(_, selectors)| selectors.as_str()).collect()
+    }
 }
 
 impl Gateway<'_> {
@@ -110,6 +166,16 @@ impl Gateway<'_> {
     /// Ends charon, which tells its peers, and starts it again.
     pub(crate) fn restart(&self) {
         self.lab.verb("gateway-stop", &[]);
+        self.lab.verb("gateway", &[]);
+    }
+
+    /// Ends charon without a word to anybody.
+    pub(crate) fn kill(&self) {
+        self.lab.verb("gateway-kill", &[]);
+    }
+
+    /// Starts it again after that.
+    pub(crate) fn revive(&self) {
         self.lab.verb("gateway", &[]);
     }
 
@@ -151,6 +217,16 @@ impl Gateway<'_> {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+
+    /// Waits until this is so; the log is the failure's message.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !holds() {
+            assert!(Instant::now() < deadline, "not in time:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 fn sas(statusall: &str) -> Vec<SaStatus> {
@@ -176,6 +252,11 @@ fn sas(statusall: &str) -> Vec<SaStatus> {
             let Some(sa) = sas.last_mut() else { continue };
             if text.contains(" === ") {
                 text.clone_into(&mut sa.selectors);
+                if let Some((_, selectors)) = sa.children.last_mut() {
+                    text.clone_into(selectors);
+                }
+            } else if let Some((state, _)) = text.split_once(", TUNNEL") {
+                sa.children.push((state.to_owned(), String::new()));
             } else if let Some((proposal, _)) = text.split_once(", ").filter(|(_, rest)| rest.contains("bytes_i")) {
                 proposal.clone_into(&mut sa.child_proposal);
             }
@@ -207,6 +288,7 @@ Security Associations (2 up, 0 connecting):
             ike_proposal: "AES_CBC_256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/MODP_2048".to_owned(),
             child_proposal: "AES_CBC_256/HMAC_SHA2_256_128".to_owned(),
             selectors: "10.250.0.0/24 === 10.200.0.1/32".to_owned(),
+            children: vec![("INSTALLED".to_owned(), "10.250.0.0/24 === 10.200.0.1/32".to_owned())],
         }
     );
     assert_eq!(second.peer_identity, "a@example.com");

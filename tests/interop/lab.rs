@@ -34,6 +34,13 @@ impl Lab {
         Client { lab: self, name, number }
     }
 
+    /// Another client behind the NAT of a client, at 192.168.77.`2 + number`. It shows the NAT's address outside.
+    pub(crate) fn client_beside(&self, neighbour: &Client<'_>, number: u8) -> Client<'_> {
+        let name = format!("{}-{number}", neighbour.name);
+        self.verb("behind", &[&name, &number.to_string(), &neighbour.name]);
+        Client { lab: self, name, number: neighbour.number }
+    }
+
     /// Loses this many percent of the datagrams, each way.
     pub(crate) fn lose(&self, percent: u8) {
         self.verb("loss", &[&percent.to_string()]);
@@ -110,6 +117,17 @@ impl Client<'_> {
     /// Sends `count` echo requests 100 ms apart and returns how many were answered.
     pub(crate) fn ping(&self, address: &str, count: u32) -> u32 {
         self.ping_with(address, count, &[])
+    }
+
+    /// Whether an echo request is answered, sooner or later. The third message of IKEv1's quick mode has no answer (RFC 2409
+    /// §5.5): the gateway may still be computing keys when we are ready, and what comes then is lost.
+    pub(crate) fn gets_an_answer(&self, address: &str) -> bool {
+        (0..100).any(|_| self.ping_with(address, 1, &["-W", "0.2"]) == 1)
+    }
+
+    /// Whether one is answered, and from then on each one.
+    pub(crate) fn reaches(&self, address: &str) -> bool {
+        self.gets_an_answer(address) && self.ping(address, 3) == 3
     }
 
     pub(crate) fn ping_with(&self, address: &str, count: u32, options: &[&str]) -> u32 {

@@ -9,12 +9,16 @@
 
 mod capture;
 mod gateway;
+mod grid;
 mod lab;
+mod load;
 mod vpnd;
 
 mod cleanup;
 mod handshake;
 mod identities;
+mod ikev1;
 mod matrix;
 mod refusals;
+mod replicas;
 mod traffic;

@@ -1,14 +1,8 @@
 //! Every suite with every group: up, and a ping through the tunnel. The table is left in
 //! `matrix.txt` of the target's temporary directory, where `make interop` prints it from.
 
-use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
-
 use crate::gateway::{Gateway, GatewayConfig, INSIDE};
+use crate::grid::Grid;
 use crate::lab::{Client, Lab};
 use crate::vpnd::{VpndConfig, quoted};
 
@@ -57,10 +51,6 @@ struct Cell {
 }
 
 impl Cell {
-    fn all() -> Vec<Self> {
-        (0..SUITES.len()).flat_map(|suite| (0..GROUPS.len()).map(move |group| Self { suite, group })).collect()
-    }
-
     fn identity(&self) -> String {
         format!("{}.{}.example.com", SUITES[self.suite].0, GROUPS[self.group].0)
     }
@@ -121,58 +111,12 @@ fn gateway_that_takes_everything(lab: &Lab) -> Gateway<'_> {
         .start(lab)
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-}
-
-fn table(failures: &[(usize, usize, String)], cells: usize, seconds: f32) -> String {
-    let mut table = format!("{:<18}", "");
-    for (group, _) in GROUPS {
-        write!(table, "{group:>11}").expect("a String takes everything");
-    }
-    for (row, (suite, _)) in SUITES.iter().enumerate() {
-        write!(table, "\n{suite:<18}").expect("a String takes everything");
-        for column in 0..GROUPS.len() {
-            let failed = failures.iter().any(|(suite, group, _)| (*suite, *group) == (row, column));
-            write!(table, "{:>11}", if failed { "FAILED" } else { "ok" }).expect("a String takes everything");
-        }
-    }
-    let good = cells - failures.len();
-    write!(table, "\n{good} of {cells} cells: up, ping, down, in {seconds:.1} s\n").expect("a String takes everything");
-    table
-}
-
 #[test]
 fn every_suite_with_every_group_carries_a_ping() {
-    let cells = Cell::all();
     let lab = Lab::open();
     let clients: Vec<_> = (0..AT_ONCE).map(|number| lab.client(number)).collect();
     let gateway = gateway_that_takes_everything(&lab);
-    let started = Instant::now();
-
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for client in &clients {
-            scope.spawn(|| {
-                while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| cell.prove(client, &gateway))) {
-                        let mut failures = failures.lock().expect("no thread panics while it holds this");
-                        failures.push((cell.suite, cell.group, message(&*panic)));
-                    }
-                }
-            });
-        }
-    });
-
-    let failures = failures.into_inner().expect("no thread panics while it holds this");
-    let table = table(&failures, cells.len(), started.elapsed().as_secs_f32());
-    println!("{table}");
-    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("matrix.txt"), &table).expect("matrix.txt");
-    for (suite, group, message) in &failures {
-        eprintln!("{} with {}: {message}\n", SUITES[*suite].0, GROUPS[*group].0);
-    }
-    assert!(failures.is_empty(), "{} cells failed", failures.len());
+    let grid = Grid::new(&SUITES.map(|(ours, _)| ours), &GROUPS.map(|(ours, _)| ours));
+    grid.prove("matrix.txt", &clients, |client, suite, group| Cell { suite, group }.prove(client, &gateway));
     gateway.wait_until_empty();
 }

@@ -1,49 +1,14 @@
 //! What passes through the tunnel, and what is seen of it outside.
 
-use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
-use std::process::{Child, Stdio};
 
 use crate::capture::{self, Capture, Frame};
 use crate::gateway::{ADDRESS, GatewayConfig, INSIDE, INSIDE_V6};
-use crate::lab::{Client, Lab};
+use crate::lab::Lab;
+use crate::load::{MARKER, Server};
 use crate::vpnd::VpndConfig;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/transfer.py");
-const MARKER: &[u8] = b"this must never be seen in clear";
 const MEGABYTES: u32 = 10;
-
-/// A TCP server behind the gateway.
-struct Server {
-    child: Child,
-    address: &'static str,
-    port: String,
-}
-
-impl Server {
-    fn start(lab: &Lab, address: &'static str) -> Self {
-        let mut command = lab.command("gateway", "python3");
-        let mut child =
-            command.args([SCRIPT, "serve", address]).stdout(Stdio::piped()).spawn().expect("python3 starts");
-        let mut port = String::new();
-        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut port).expect("the server's port");
-        Self { child, address, port: port.trim().to_owned() }
-    }
-
-    /// Moves bytes and compares their hashes.
-    fn transfer(&self, client: &Client<'_>, verb: &str) -> String {
-        let length = (MEGABYTES * 1_000_000).to_string();
-        client.run("timeout", &["60", "python3", SCRIPT, verb, self.address, &self.port, &length])
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 #[test]
 fn tcp_in_both_directions() {
@@ -56,8 +21,8 @@ fn tcp_in_both_directions() {
     let vpnd = VpndConfig::default().with("gateway", "subnets", r#"["10.250.0.0/24", "fd00:250::/64"]"#).up(&client);
     for address in [INSIDE, INSIDE_V6] {
         let server = Server::start(&lab, address);
-        print!("{address}: {}", server.transfer(&client, "get"));
-        print!("{address}: {}", server.transfer(&client, "put"));
+        print!("{address}: {}", server.transfer(&client, "get", MEGABYTES));
+        print!("{address}: {}", server.transfer(&client, "put", MEGABYTES));
     }
     vpnd.terminate();
 }
@@ -70,9 +35,8 @@ fn tcp_with_a_tenth_of_the_datagrams_lost_each_way() {
     let vpnd = VpndConfig::default().up(&client);
     let server = Server::start(&lab, INSIDE);
     lab.lose(10);
-    let length = "100000";
     for verb in ["get", "put"] {
-        client.run("timeout", &["90", "python3", SCRIPT, verb, INSIDE, &server.port, length]);
+        server.transfer_bytes(&client, verb, 100_000);
     }
     lab.heal();
     vpnd.terminate();
@@ -139,8 +103,8 @@ fn nothing_of_the_tunnels_inside_is_seen_outside() {
     let server = Server::start(&lab, INSIDE);
     // "this must ne", as often as it fits.
     assert_eq!(client.ping_with(INSIDE, 3, &["-s", "1200", "-p", "74686973206d757374206e65"]), 3);
-    server.transfer(&client, "get");
-    server.transfer(&client, "put");
+    server.transfer(&client, "get", MEGABYTES);
+    server.transfer(&client, "put", MEGABYTES);
     vpnd.terminate();
 
     let in_clear = |frame: &[u8]| capture::contains(frame, MARKER) || capture::contains(frame, b"this must ne");

@@ -1,9 +1,10 @@
 """Moves bytes over TCP, checks them, and says how fast it was.
 
   transfer.py serve ADDRESS             prints its port, serves until it is ended
-  transfer.py get ADDRESS PORT BYTES    receives BYTES
-  transfer.py put ADDRESS PORT BYTES    sends BYTES
+  transfer.py get ADDRESS PORT BYTES [RATE]    receives BYTES
+  transfer.py put ADDRESS PORT BYTES [RATE]    sends BYTES
 
+RATE is in bytes a second; without it, as fast as it goes.
 What is moved repeats MARKER, which a capture can be searched for.
 """
 
@@ -11,14 +12,19 @@ import hashlib
 import signal
 import socket
 import sys
+import threading
 import time
 
 MARKER = b"this must never be seen in clear; "
 BLOCK = (MARKER * (1 << 13))[: 1 << 18]
 PATIENCE = 120
+# socket(7); Python does not name it.
+SO_MAX_PACING_RATE = 47
 
 
-def send(connection, length):
+def send(connection, length, rate):
+    if rate:
+        connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, rate)
     digest = hashlib.sha256()
     while length > 0:
         part = BLOCK[:length]
@@ -28,7 +34,7 @@ def send(connection, length):
     return digest.hexdigest()
 
 
-def receive(connection, length):
+def receive(connection, length, _):
     digest = hashlib.sha256()
     while length > 0:
         part = connection.recv(min(length, 1 << 18))
@@ -49,23 +55,27 @@ def receive_line(connection):
     return line.decode().split()
 
 
+def answer(connection):
+    with connection:
+        verb, length, rate = receive_line(connection)
+        digest = (send if verb == "get" else receive)(connection, int(length), int(rate))
+        connection.sendall(f"{digest}\n".encode())
+
+
 def serve(address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.create_server((address, 0), family=family)
     print(listener.getsockname()[1], flush=True)
     while True:
         connection, _ = listener.accept()
-        with connection:
-            verb, length = receive_line(connection)
-            digest = (send if verb == "get" else receive)(connection, int(length))
-            connection.sendall(f"{digest}\n".encode())
+        threading.Thread(target=answer, args=[connection], daemon=True).start()
 
 
-def move(verb, address, port, length):
+def move(verb, address, port, length, rate):
     with socket.create_connection((address, port), timeout=PATIENCE) as connection:
-        connection.sendall(f"{verb} {length}\n".encode())
+        connection.sendall(f"{verb} {length} {rate}\n".encode())
         started = time.monotonic()
-        digest = (receive if verb == "get" else send)(connection, length)
+        digest = (receive if verb == "get" else send)(connection, length, rate)
         [theirs] = receive_line(connection)
         seconds = time.monotonic() - started
     if theirs != digest:
@@ -80,7 +90,7 @@ signal.alarm(PATIENCE)
 match sys.argv[1:]:
     case ["serve", address]:
         serve(address)
-    case ["get" | "put" as verb, address, port, length]:
-        move(verb, address, int(port), int(length))
+    case ["get" | "put" as verb, address, port, length, *rate] if len(rate) <= 1:
+        move(verb, address, int(port), int(length), int(rate[0]) if rate else 0)
     case _:
         raise SystemExit(__doc__)

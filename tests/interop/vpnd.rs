@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -28,11 +28,12 @@ pub(crate) const SELECTORS: i32 = 7;
 pub(crate) struct VpndConfig {
     values: Vec<(&'static str, &'static str, String)>,
     psk: String,
+    password: String,
 }
 
 impl Default for VpndConfig {
     fn default() -> Self {
-        Self { values: Vec::new(), psk: gateway::PSK.to_owned() }
+        Self { values: Vec::new(), psk: gateway::PSK.to_owned(), password: String::new() }
             .with("gateway", "address", quoted(gateway::ADDRESS))
             .with("gateway", "subnets", r#"["10.250.0.0/24"]"#)
             .with("gateway", "psk_file", r#""psk""#)
@@ -44,6 +45,20 @@ impl Default for VpndConfig {
 }
 
 impl VpndConfig {
+    /// The default with IKEv1, main mode, and forward secrecy.
+    pub(crate) fn ikev1() -> Self {
+        Self::default().with("ike", "version", "1").with("esp", "proposals", r#"["aes256-sha256-ecp256"]"#)
+    }
+
+    pub(crate) fn aggressive(self) -> Self {
+        self.with("ike", "mode", r#""aggressive""#)
+    }
+
+    pub(crate) fn xauth(mut self, user: &str, password: &str) -> Self {
+        password.clone_into(&mut self.password);
+        self.with("ike", "xauth_user", quoted(user)).with("ike", "xauth_password_file", r#""password""#)
+    }
+
     /// Sets a key, in the place of its default if it has one.
     pub(crate) fn with(mut self, table: &'static str, key: &'static str, value: impl Into<String>) -> Self {
         self.values.retain(|(known_table, known, _)| (*known_table, *known) != (table, key));
@@ -72,9 +87,9 @@ impl VpndConfig {
                 writeln!(text, "{key} = {value}").expect("a String takes everything");
             }
         }
-        let psk = directory.join("psk");
-        fs::write(&psk, format!("{}\n", self.psk)).expect("the PSK");
-        fs::set_permissions(&psk, fs::Permissions::from_mode(0o600)).expect("the PSK's mode");
+        for (name, secret) in [("psk", &self.psk), ("password", &self.password)] {
+            write_secret(&directory.join(name), secret);
+        }
         let file = directory.join("vpnd.toml");
         fs::write(&file, text).expect("the configuration");
         file
@@ -87,9 +102,7 @@ impl VpndConfig {
 
     /// The same; vpnd gives up by itself when it is not up after `wait`.
     pub(crate) fn start_waiting(&self, client: &Client<'_>, wait: Duration) -> Vpnd {
-        let mut command = client.command(env!("CARGO_BIN_EXE_vpnd"));
-        command.arg("up").arg("--config").arg(self.write(client)).arg("--wait").arg(wait.as_secs().to_string());
-        Vpnd::spawn(command)
+        Vpnd::start(client, &self.write(client), wait)
     }
 
     /// Starts `vpnd up` and returns when the tunnel is up.
@@ -112,6 +125,12 @@ impl VpndConfig {
     }
 }
 
+/// Only its owner may read it.
+pub(crate) fn write_secret(file: &Path, secret: &str) {
+    fs::write(file, format!("{secret}\n")).expect("a secret");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("a secret's mode");
+}
+
 pub(crate) fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
@@ -124,6 +143,13 @@ pub(crate) struct Vpnd {
 }
 
 impl Vpnd {
+    /// Runs `vpnd up` with a configuration file that is there.
+    pub(crate) fn start(client: &Client<'_>, file: &Path, wait: Duration) -> Self {
+        let mut command = client.command(env!("CARGO_BIN_EXE_vpnd"));
+        command.arg("up").arg("--config").arg(file).arg("--wait").arg(wait.as_secs().to_string());
+        Self::spawn(command)
+    }
+
     fn spawn(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("vpnd starts");
@@ -146,7 +172,11 @@ impl Vpnd {
 
     /// Waits for a line that holds `text` and returns it. Lines seen before do not count.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_for_within(text, PATIENCE)
+    }
+
+    pub(crate) fn wait_for_within(&mut self, text: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
