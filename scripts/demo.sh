@@ -127,7 +127,7 @@ end_client() {
     echo "exit code 0; no SA on the gateway, no device and no route on the client" | indent
 }
 
-for example in ${DEMO:-strongswan-ikev1 strongswan-ikev2}; do
+for example in strongswan-ikev1 strongswan-ikev2; do
     start_gateway "$example"
     start_client "$example"
     show_tunnel
