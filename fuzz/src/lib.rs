@@ -1,4 +1,6 @@
-//! What fuzz targets share: octets as a story, read from the front until none are left.
+//! What fuzz targets share: octets as a story, read from the front until none are left, and the stage that stories of sessions are told on.
+
+pub mod scene;
 
 /// Octets that decide what happens. When they run out, everything is zero and nothing more happens.
 pub struct Story<'a> {

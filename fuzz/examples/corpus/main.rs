@@ -3,6 +3,8 @@
 mod config;
 mod esp_datagram;
 mod ike_datagram;
+mod ikev1_datagram;
+mod ikev1_session;
 mod session;
 
 use std::{fs, io, path::Path};
@@ -14,6 +16,8 @@ fn main() -> io::Result<()> {
     write("ike_datagram", ike_datagram::inputs())?;
     write("esp_datagram", esp_datagram::inputs())?;
     write("session", session::inputs())?;
+    write("ikev1_datagram", ikev1_datagram::inputs())?;
+    write("ikev1_session", ikev1_session::inputs())?;
     write("config", config::inputs())
 }
 

@@ -2,20 +2,20 @@
 
 use crate::Input;
 
-const DELIVER: u8 = 0;
-const LOSE: u8 = 1;
-const DAMAGE: u8 = 2;
-const REPEAT: u8 = 3;
-const RAW: u8 = 4;
-const INVENT: u8 = 5;
-const WAIT: u8 = 6;
-const LATER: u8 = 7;
-const REPORT: u8 = 8;
-const COMMAND: u8 = 9;
-const HARM: u8 = 10;
-const DEAF: u8 = 11;
-const FORGET: u8 = 12;
-const CALM: u8 = 13;
+pub const DELIVER: u8 = 0;
+pub const LOSE: u8 = 1;
+pub const DAMAGE: u8 = 2;
+pub const REPEAT: u8 = 3;
+pub const RAW: u8 = 4;
+pub const INVENT: u8 = 5;
+pub const WAIT: u8 = 6;
+pub const LATER: u8 = 7;
+pub const REPORT: u8 = 8;
+pub const COMMAND: u8 = 9;
+pub const HARM: u8 = 10;
+pub const DEAF: u8 = 11;
+pub const FORGET: u8 = 12;
+pub const CALM: u8 = 13;
 
 /// Group, protection; cookie, fragment, dpd, impairment; framing, seed, IDr, fragmentation.
 const PLAIN: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0];

@@ -16,18 +16,22 @@ const VERSIONS: u8 = 0x10;
 
 /// The name of an ISAKMP SA. The initiator's stays first whoever sends (RFC 2408 §2.5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cookies {
-    pub(super) initiator: IkeSpi,
+pub struct Cookies {
+    /// Of phase 1's initiator, whoever sends.
+    pub initiator: IkeSpi,
     /// `None` in the first message.
-    pub(super) responder: Option<IkeSpi>,
+    pub responder: Option<IkeSpi>,
 }
 
 /// RFC 2408 §3.1. The other five bits are sent zero and ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Flags {
-    pub(super) encrypted: bool,
-    pub(super) commit: bool,
-    pub(super) authentication_only: bool,
+pub struct Flags {
+    /// What follows the header is encrypted.
+    pub encrypted: bool,
+    /// The SA is to be used only after CONNECTED.
+    pub commit: bool,
+    /// A notify that is protected by a hash only.
+    pub authentication_only: bool,
 }
 
 const ENCRYPTED: u8 = 0x01;
@@ -36,50 +40,65 @@ const AUTHENTICATION_ONLY: u8 = 0x04;
 
 /// A kind of exchange (RFC 2408 §3.1, RFC 2409 appendix A, Mode Config).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ExchangeType(pub(super) u8);
+pub struct ExchangeType(pub u8);
 
 impl ExchangeType {
-    pub(super) const MAIN_MODE: Self = Self(2);
-    pub(super) const AGGRESSIVE: Self = Self(4);
-    pub(super) const INFORMATIONAL: Self = Self(5);
+    /// Identity protection: phase 1 in six messages.
+    pub const MAIN_MODE: Self = Self(2);
+    /// Phase 1 in three messages.
+    pub const AGGRESSIVE: Self = Self(4);
+    /// Notifies and deletes.
+    pub const INFORMATIONAL: Self = Self(5);
     /// Mode Config and XAUTH.
-    pub(super) const TRANSACTION: Self = Self(6);
-    pub(super) const QUICK_MODE: Self = Self(32);
+    pub const TRANSACTION: Self = Self(6);
+    /// Phase 2.
+    pub const QUICK_MODE: Self = Self(32);
 }
 
 /// A kind of payload (RFC 2408 §3.1 and companions).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct PayloadType(pub(super) u8);
+pub struct PayloadType(pub u8);
 
 impl PayloadType {
     /// The end of a chain.
-    pub(super) const NONE: Self = Self(0);
-    pub(super) const SECURITY_ASSOCIATION: Self = Self(1);
-    pub(super) const KEY_EXCHANGE: Self = Self(4);
-    pub(super) const IDENTIFICATION: Self = Self(5);
-    pub(super) const CERTIFICATE: Self = Self(6);
-    pub(super) const CERTIFICATE_REQUEST: Self = Self(7);
-    pub(super) const HASH: Self = Self(8);
-    pub(super) const SIGNATURE: Self = Self(9);
-    pub(super) const NONCE: Self = Self(10);
-    pub(super) const NOTIFY: Self = Self(11);
-    pub(super) const DELETE: Self = Self(12);
-    pub(super) const VENDOR_ID: Self = Self(13);
+    pub const NONE: Self = Self(0);
+    /// SA: proposals.
+    pub const SECURITY_ASSOCIATION: Self = Self(1);
+    /// KE: a public value.
+    pub const KEY_EXCHANGE: Self = Self(4);
+    /// ID: who, or which subnet.
+    pub const IDENTIFICATION: Self = Self(5);
+    /// CERT.
+    pub const CERTIFICATE: Self = Self(6);
+    /// CR.
+    pub const CERTIFICATE_REQUEST: Self = Self(7);
+    /// HASH: a proof.
+    pub const HASH: Self = Self(8);
+    /// SIG.
+    pub const SIGNATURE: Self = Self(9);
+    /// NONCE.
+    pub const NONCE: Self = Self(10);
+    /// N: an error or a state.
+    pub const NOTIFY: Self = Self(11);
+    /// D: SAs that are gone.
+    pub const DELETE: Self = Self(12);
+    /// VID: what the sender knows.
+    pub const VENDOR_ID: Self = Self(13);
     /// Mode Config and XAUTH.
-    pub(super) const ATTRIBUTES: Self = Self(14);
+    pub const ATTRIBUTES: Self = Self(14);
     /// RFC 3947 §3.2.
-    pub(super) const NAT_DETECTION: Self = Self(20);
+    pub const NAT_DETECTION: Self = Self(20);
     /// RFC 3947 §5.2.
-    pub(super) const NAT_ORIGINAL_ADDRESS: Self = Self(21);
+    pub const NAT_ORIGINAL_ADDRESS: Self = Self(21);
     /// `NAT_DETECTION` in the drafts before RFC 3947.
-    pub(super) const DRAFT_NAT_DETECTION: Self = Self(130);
+    pub const DRAFT_NAT_DETECTION: Self = Self(130);
     /// `NAT_ORIGINAL_ADDRESS` in the drafts before RFC 3947.
-    pub(super) const DRAFT_NAT_ORIGINAL_ADDRESS: Self = Self(131);
+    pub const DRAFT_NAT_ORIGINAL_ADDRESS: Self = Self(131);
     /// A part of a message; never inside one.
-    pub(super) const FRAGMENT: Self = Self(132);
+    pub const FRAGMENT: Self = Self(132);
 
     /// For people. A number that has no name here is not in the text.
-    pub(super) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::SECURITY_ASSOCIATION => "SA payload",
             Self::KEY_EXCHANGE => "KE payload",
@@ -109,19 +128,24 @@ impl fmt::Debug for PayloadType {
 
 /// A header whose length field was the datagram's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) cookies: Cookies,
-    pub(super) next_payload: PayloadType,
+pub struct Header {
+    /// Which ISAKMP SA.
+    pub cookies: Cookies,
+    /// The kind of the first payload.
+    pub next_payload: PayloadType,
     /// Major version: judged by whoever reads it.
-    pub(super) major: u8,
-    pub(super) exchange: ExchangeType,
-    pub(super) flags: Flags,
-    pub(super) message_id: u32,
+    pub major: u8,
+    /// Which exchange.
+    pub exchange: ExchangeType,
+    /// Unauthenticated, like all of it.
+    pub flags: Flags,
+    /// Zero in phase 1.
+    pub message_id: u32,
 }
 
 impl Header {
     /// Splits a datagram, without non-ESP marker, into header and the rest.
-    pub(super) fn parse(datagram: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+    pub fn parse(datagram: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
         if datagram.len() > LONGEST_MESSAGE {
             return Err(DecodeError::TooLong { octets: datagram.len() });
         }
@@ -155,7 +179,7 @@ impl Header {
     }
 
     /// The 28 octets for a message that goes on for `rest` octets; version 1.0.
-    pub(super) fn write(&self, rest: usize) -> Result<Vec<u8>, EncodeError> {
+    pub fn write(&self, rest: usize) -> Result<Vec<u8>, EncodeError> {
         let length = HEADER_LEN.saturating_add(rest);
         if length > LONGEST_MESSAGE {
             return Err(EncodeError::TooLong);
@@ -177,7 +201,7 @@ impl Header {
     }
 
     /// A whole message in clear: this header with the first payload and the length of `contents`, then `contents`.
-    pub(super) fn message(&self, contents: &Contents) -> Result<Vec<u8>, EncodeError> {
+    pub fn message(&self, contents: &Contents) -> Result<Vec<u8>, EncodeError> {
         let header = Self { next_payload: PayloadType(contents.first.0), ..*self };
         let mut message = header.write(contents.octets.len())?;
         message.extend_from_slice(&contents.octets);

@@ -6,7 +6,7 @@ mod child;
 mod dpd;
 mod established;
 mod fragment;
-mod header;
+pub mod header;
 mod informational;
 mod isakmp_sa;
 mod iv;

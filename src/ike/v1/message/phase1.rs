@@ -33,7 +33,6 @@ const AUTH: Table = Table {
     private: Private::Skipped,
 };
 
-#[cfg(test)]
 const OPENING: Table = Table {
     required: &[
         PayloadType::SECURITY_ASSOCIATION,
@@ -59,7 +58,6 @@ const ANSWER: Table = Table {
     private: Private::Skipped,
 };
 
-#[cfg(test)]
 const PROOF: Table = Table {
     required: &[PayloadType::HASH],
     optional: &[],
@@ -78,14 +76,14 @@ pub struct MainModeProposal {
 
 impl MainModeProposal {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut sorted = PROPOSAL.read(first, octets)?;
         let sa = sorted.sa.take();
         Ok(Self { sa: sorted.need(sa, PayloadType::SECURITY_ASSOCIATION)?, vendor_ids: sorted.vendor_ids })
     }
 
     /// The chain of payloads.
-    pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
         let mut parts = vec![(PayloadType::SECURITY_ASSOCIATION, self.sa.clone())];
         parts.extend(all(PayloadType::VENDOR_ID, &self.vendor_ids));
         join(&parts)
@@ -107,7 +105,7 @@ pub struct MainModeKeys {
 
 impl MainModeKeys {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut sorted = KEYS.read(first, octets)?;
         let (key_exchange, nonce) = (sorted.key_exchange.take(), sorted.nonce.take());
         Ok(Self {
@@ -119,8 +117,7 @@ impl MainModeKeys {
     }
 
     /// The chain of payloads, for a peer that knows RFC 3947.
-    #[cfg(test)]
-    pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
         self.contents_for(NatTraversal::Rfc3947)
     }
 
@@ -150,7 +147,7 @@ pub struct MainModeAuth {
 
 impl MainModeAuth {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut sorted = AUTH.read(first, octets)?;
         let identification = sorted.phase1_identification()?;
         let hash = sorted.hash.take();
@@ -164,7 +161,7 @@ impl MainModeAuth {
     }
 
     /// The chain of payloads.
-    pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
         let mut parts =
             vec![(PayloadType::IDENTIFICATION, self.identification.body()), (PayloadType::HASH, self.hash.clone())];
         parts.extend(notifies(&self.notifies)?);
@@ -190,8 +187,7 @@ pub struct AggressiveOpening {
 
 impl AggressiveOpening {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
-    #[cfg(test)]
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut sorted = OPENING.read(first, octets)?;
         let identification = sorted.phase1_identification()?;
         let (sa, key_exchange, nonce) = (sorted.sa.take(), sorted.key_exchange.take(), sorted.nonce.take());
@@ -205,7 +201,7 @@ impl AggressiveOpening {
     }
 
     /// The chain of payloads.
-    pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
         let mut parts = vec![
             (PayloadType::SECURITY_ASSOCIATION, self.sa.clone()),
             (PayloadType::KEY_EXCHANGE, self.key_exchange.clone()),
@@ -242,7 +238,7 @@ pub struct AggressiveAnswer {
 
 impl AggressiveAnswer {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut sorted = ANSWER.read(first, octets)?;
         let identification = sorted.phase1_identification()?;
         let (sa, key_exchange, nonce) = (sorted.sa.take(), sorted.key_exchange.take(), sorted.nonce.take());
@@ -261,8 +257,7 @@ impl AggressiveAnswer {
     }
 
     /// The chain of payloads.
-    #[cfg(test)]
-    pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
         let mut parts = vec![
             (PayloadType::SECURITY_ASSOCIATION, self.sa.clone()),
             (PayloadType::KEY_EXCHANGE, self.key_exchange.clone()),
@@ -290,8 +285,7 @@ pub struct AggressiveProof {
 
 impl AggressiveProof {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
-    #[cfg(test)]
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut sorted = PROOF.read(first, octets)?;
         let hash = sorted.hash.take();
         Ok(Self {
@@ -302,8 +296,7 @@ impl AggressiveProof {
     }
 
     /// The chain of payloads, for a peer that knows RFC 3947.
-    #[cfg(test)]
-    pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
         self.contents_for(NatTraversal::Rfc3947)
     }
 

@@ -43,7 +43,7 @@ pub struct Hashed<'a> {
 
 impl<'a> Hashed<'a> {
     /// Splits a decrypted chain. The HASH must be first (RFC 2409 §5.5); `rest` ends where the chain of payloads ends.
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &'a [u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &'a [u8]) -> Result<Self, DecodeError> {
         if first != PayloadType::HASH {
             return Err(unusable(first, 0));
         }
@@ -72,7 +72,7 @@ pub struct QuickModeProposal {
 
 impl QuickModeProposal {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         // RFC 2409 §5.5: the SA immediately follows the HASH.
         if first != PayloadType::SECURITY_ASSOCIATION {
             return Err(unusable(first, 0));
@@ -95,7 +95,7 @@ impl QuickModeProposal {
     }
 
     /// The chain of payloads.
-    pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
         let mut parts = vec![(PayloadType::SECURITY_ASSOCIATION, self.sa.clone()), nonce(&self.nonce)?];
         parts.extend(self.key_exchange.iter().map(|value| (PayloadType::KEY_EXCHANGE, value.clone())));
         if let Some((initiator, responder)) = &self.identifications {
@@ -118,7 +118,7 @@ pub struct Informational {
 
 impl Informational {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let sorted = INFORMATIONAL.read(first, octets)?;
         if sorted.notifies.is_empty() && sorted.deletes.is_empty() {
             return Err(unusable(PayloadType::NOTIFY, sorted.end));
@@ -127,7 +127,7 @@ impl Informational {
     }
 
     /// The chain of payloads: notifies, then deletes.
-    pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
         let mut parts = notifies(&self.notifies)?;
         for delete in &self.deletes {
             parts.push((PayloadType::DELETE, delete.body()?));
@@ -138,14 +138,14 @@ impl Informational {
 
 impl Attributes {
     /// Reads a chain of payloads that begins with one of kind `first`. Padding after the last payload is allowed.
-    pub(in crate::ike::v1) fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
+    pub fn parse(first: PayloadType, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut sorted = TRANSACTION.read(first, octets)?;
         let attributes = sorted.attributes.take();
         sorted.need(attributes, PayloadType::ATTRIBUTES)
     }
 
     /// The chain of payloads.
-    pub(in crate::ike::v1) fn contents(&self) -> Result<Contents, EncodeError> {
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
         join(&[(PayloadType::ATTRIBUTES, self.body()?)])
     }
 }
