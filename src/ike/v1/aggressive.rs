@@ -71,7 +71,7 @@ impl AwaitAnswer {
         match self.admit(attempt, datagram) {
             Ok(Answer::Errors(errors)) => take_errors(ctx, attempt, &errors, refusal),
             Ok(Answer::Chosen(chosen)) => match self.judge(ctx, attempt, datagram, *chosen) {
-                Ok((agreed, secrets, proven)) => return stand(ctx, attempt, datagram, agreed, secrets, proven),
+                Ok((agreed, secrets, proven)) => return stand(ctx, attempt, datagram, agreed, secrets, *proven),
                 Err(reason) => ctx.dropped(reason),
             },
             Err(reason) => ctx.dropped(reason),
@@ -144,7 +144,7 @@ fn stand(
     datagram: &Datagram<'_>,
     agreed: Agreed,
     mut secrets: Secrets,
-    mut proven: Box<Proven>,
+    mut proven: Proven,
 ) -> Next {
     let identity = match proven.admit_identity(ctx.profile) {
         Ok(identity) => identity,
@@ -165,7 +165,7 @@ fn stand(
     let datagrams = attempt.say(ctx, message);
     attempt.answers.keep(datagram.message, attempt.path, datagrams);
     proven.goes_on_from(secrets.iv.clone());
-    let mut sa = proof::isakmp_sa(ctx, attempt, agreed, secrets, *proven);
+    let mut sa = proof::isakmp_sa(ctx, attempt, agreed, secrets, proven);
     if ctx.profile.initial_contact {
         // RFC 2407 §4.6.3: never within aggressive mode.
         tell(ctx, &mut sa, &initial_contact(attempt.cookies));

@@ -42,6 +42,7 @@ pub(super) enum Stage {
 }
 
 /// What a stage came to.
+#[allow(clippy::large_enum_variant, reason = "it lives as long as one call")]
 pub(super) enum Next {
     Wait(Stage),
     Finished { sa: Box<IsakmpSa>, configuration: Configuration },
@@ -49,6 +50,7 @@ pub(super) enum Next {
 }
 
 /// What a call led to.
+#[allow(clippy::large_enum_variant, reason = "it lives as long as one call")]
 pub(super) enum Progress {
     /// More is to come.
     Waiting(Box<Opening>),

@@ -58,7 +58,8 @@ fn k1_026_a_message_that_fits_goes_whole_and_one_that_does_not_in_pieces_that_do
         let whole = message(1280 - headers - 28, 1);
         assert_eq!(datagrams(Some(1280), &path, whole.clone()), [whole]);
         let longer = message(1280 - headers - 27, 1);
-        assert_eq!(datagrams(None, &path, longer.clone()), [longer.clone()], "the peer did not announce it");
+        let uncut = datagrams(None, &path, longer.clone());
+        assert_eq!(uncut, std::slice::from_ref(&longer), "the peer did not announce it");
         let sent = datagrams(Some(1280), &path, longer.clone());
         assert_eq!(sent.iter().map(|datagram| datagram.len() + headers).max(), Some(1280));
         assert_eq!(sent.len(), 2);
