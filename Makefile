@@ -78,6 +78,10 @@ phases: deps build ## Handshake time by phase, vpnd's and strongSwan's client's,
 bench: ## Criterion benches
 	cargo bench --locked $(features)
 
+.PHONY: ratios
+ratios: ## How much faster batches are than single packets, as ratios in one run; fails when they are not
+	cargo bench --locked --no-default-features --bench batches
+
 .PHONY: deny
 deny: ## Licences, bans and sources of the dependencies (needs cargo-deny)
 	cargo deny --offline check licenses bans sources

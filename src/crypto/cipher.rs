@@ -6,6 +6,7 @@ use subtle::Choice;
 
 use crate::crypto::aead::AeadKey;
 use crate::crypto::cbc_hmac::{CbcHmacOpener, CbcHmacSealer};
+use crate::crypto::multibuffer::{Backend, Message};
 use crate::crypto::secret::Secret;
 
 /// An AES key length.
@@ -254,6 +255,10 @@ pub struct Text<'a> {
 }
 
 impl Text<'_> {
+    pub(in crate::crypto) fn message(&self) -> Message<'_> {
+        Message { associated: self.associated, iv: self.iv, text: self.text, suffix: self.suffix }
+    }
+
     fn fits(&self, protection: Protection) -> bool {
         let aead = matches!(protection, Protection::Aead(_));
         self.iv.len() == protection.iv_len()
@@ -277,11 +282,16 @@ enum SealEngine {
 impl Sealer {
     /// Fails when a key's length is not the protection's.
     pub fn new(protection: Protection, keys: &ProtectionKeys) -> Result<Self, BadKey> {
+        Self::with_backend(protection, keys, Backend::fastest())
+    }
+
+    /// The same with another way to do batches of CBC with HMAC than the fastest.
+    pub fn with_backend(protection: Protection, keys: &ProtectionKeys, backend: Backend) -> Result<Self, BadKey> {
         keys.fit(protection)?;
         let engine = match protection {
             Protection::Aead(aead) => SealEngine::Aead(AeadKey::new(aead, &keys.encryption)?),
             Protection::CbcHmac { encryption, integrity } => {
-                SealEngine::CbcHmac(CbcHmacSealer::new(encryption, integrity, keys)?)
+                SealEngine::CbcHmac(CbcHmacSealer::new(encryption, integrity, keys, backend)?)
             }
         };
         Ok(Self { protection, engine })
@@ -297,7 +307,10 @@ impl Sealer {
         if !job.fits(self.protection) {
             return Err(BadLength);
         }
-        self.seal_fitting(&mut job)
+        match &self.engine {
+            SealEngine::Aead(key) => key.seal(&mut job),
+            SealEngine::CbcHmac(key) => key.seal(&mut job),
+        }
     }
 
     /// Seals all, or none when one has a wrong length.
@@ -305,13 +318,9 @@ impl Sealer {
         if !jobs.iter().all(|job| job.fits(self.protection)) {
             return Err(BadLength);
         }
-        jobs.iter_mut().try_for_each(|job| self.seal_fitting(job))
-    }
-
-    fn seal_fitting(&self, job: &mut Text<'_>) -> Result<(), BadLength> {
         match &self.engine {
-            SealEngine::Aead(key) => key.seal(job),
-            SealEngine::CbcHmac(key) => key.seal(job),
+            SealEngine::Aead(key) => jobs.iter_mut().try_for_each(|job| key.seal(job)),
+            SealEngine::CbcHmac(key) => key.seal_batch(jobs),
         }
     }
 }
@@ -336,11 +345,16 @@ enum OpenEngine {
 impl Opener {
     /// Fails when a key's length is not the protection's.
     pub fn new(protection: Protection, keys: &ProtectionKeys) -> Result<Self, BadKey> {
+        Self::with_backend(protection, keys, Backend::fastest())
+    }
+
+    /// The same with another way to do batches of CBC with HMAC than the fastest.
+    pub fn with_backend(protection: Protection, keys: &ProtectionKeys, backend: Backend) -> Result<Self, BadKey> {
         keys.fit(protection)?;
         let engine = match protection {
             Protection::Aead(aead) => OpenEngine::Aead(AeadKey::new(aead, &keys.encryption)?),
             Protection::CbcHmac { encryption, integrity } => {
-                OpenEngine::CbcHmac(CbcHmacOpener::new(encryption, integrity, keys)?)
+                OpenEngine::CbcHmac(CbcHmacOpener::new(encryption, integrity, keys, backend)?)
             }
         };
         Ok(Self { protection, engine })
@@ -360,7 +374,14 @@ impl Opener {
     /// Opens each by itself; `verdicts` is emptied and gets one entry for each, in order.
     pub fn open_batch(&self, jobs: &mut [Text<'_>], verdicts: &mut Vec<Result<Authentic, Forged>>) {
         verdicts.clear();
-        verdicts.extend(jobs.iter_mut().map(|job| self.open_one(job)));
+        match &self.engine {
+            OpenEngine::CbcHmac(key) if jobs.iter().all(|job| job.fits(self.protection)) => {
+                key.open_batch(jobs, verdicts)
+            }
+            OpenEngine::CbcHmac(_) | OpenEngine::Aead(_) => {
+                verdicts.extend(jobs.iter_mut().map(|job| self.open_one(job)));
+            }
+        }
     }
 
     fn open_one(&self, job: &mut Text<'_>) -> Result<Authentic, Forged> {

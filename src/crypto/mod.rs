@@ -7,6 +7,7 @@ pub mod cipher;
 pub mod dh;
 pub mod hash;
 mod mac;
+pub mod multibuffer;
 pub mod prf;
 pub mod random;
 pub mod secret;

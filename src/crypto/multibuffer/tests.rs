@@ -1,0 +1,215 @@
+//! Every backend beside the plain path: the same octets, the same verdicts.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::crypto::cipher::{AesKey, Cbc, Integrity, Opener, Protection, ProtectionKeys, Sealer, Text};
+use crate::crypto::random::{Random, SeededRandom};
+use crate::crypto::secret::Secret;
+
+const KEYS: [AesKey; 3] = [AesKey::Aes128, AesKey::Aes192, AesKey::Aes256];
+const INTEGRITIES: [Integrity; 5] = [
+    Integrity::HmacSha1_96,
+    Integrity::HmacSha256_96,
+    Integrity::HmacSha256_128,
+    Integrity::HmacSha384_192,
+    Integrity::HmacSha512_256,
+];
+
+fn suites() -> impl Iterator<Item = Protection> {
+    INTEGRITIES.into_iter().flat_map(|integrity| {
+        let with = move |encryption| Protection::CbcHmac { encryption, integrity };
+        KEYS.map(|key| with(Cbc::Aes(key))).into_iter().chain([with(Cbc::TripleDes)])
+    })
+}
+
+/// Those that are not the plain path itself.
+fn backends() -> impl Iterator<Item = Backend> {
+    Backend::available().filter(|backend| *backend != Backend::PORTABLE)
+}
+
+fn octets(random: &mut SeededRandom, len: usize) -> Vec<u8> {
+    let mut octets = vec![0; len];
+    random.fill(&mut octets);
+    octets
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Packet {
+    associated: Vec<u8>,
+    iv: Vec<u8>,
+    text: Vec<u8>,
+    suffix: Vec<u8>,
+    icv: Vec<u8>,
+}
+
+impl Packet {
+    /// `len` is cut to whole blocks.
+    fn new(protection: Protection, associated: usize, len: usize, suffix: usize, random: &mut SeededRandom) -> Self {
+        Self {
+            associated: octets(random, associated),
+            iv: octets(random, protection.iv_len()),
+            text: octets(random, len - len % protection.block_len()),
+            suffix: octets(random, suffix),
+            icv: vec![0; protection.icv_len()],
+        }
+    }
+
+    fn job(&mut self) -> Text<'_> {
+        Text {
+            associated: &self.associated,
+            iv: &self.iv,
+            text: &mut self.text,
+            suffix: &self.suffix,
+            icv: &mut self.icv,
+        }
+    }
+}
+
+fn jobs(packets: &mut [Packet]) -> Vec<Text<'_>> {
+    packets.iter_mut().map(Packet::job).collect()
+}
+
+struct Pair {
+    sealer: Sealer,
+    opener: Opener,
+}
+
+impl Pair {
+    fn new(protection: Protection, backend: Backend) -> Self {
+        let mut random = SeededRandom::new(77);
+        let keys = ProtectionKeys {
+            encryption: Secret::new(octets(&mut random, protection.encryption_key_len())),
+            integrity: Secret::new(octets(&mut random, protection.integrity_key_len())),
+        };
+        Self {
+            sealer: Sealer::with_backend(protection, &keys, backend).unwrap(),
+            opener: Opener::with_backend(protection, &keys, backend).unwrap(),
+        }
+    }
+
+    fn open(&self, packets: &mut [Packet]) -> Vec<bool> {
+        let mut verdicts = vec![];
+        self.opener.open_batch(&mut jobs(packets), &mut verdicts);
+        verdicts.iter().map(Result::is_ok).collect()
+    }
+}
+
+/// Seals by the backend and singly by the plain path, compares, opens by the backend.
+fn hold_against_the_plain_path(protection: Protection, backend: Backend, plain: &[Packet]) {
+    let (lanes, single) = (Pair::new(protection, backend), Pair::new(protection, Backend::PORTABLE));
+    let (mut batch, mut expected) = (plain.to_vec(), plain.to_vec());
+    expected.iter_mut().for_each(|packet| single.sealer.seal(packet.job()).unwrap());
+    lanes.sealer.seal_batch(&mut jobs(&mut batch)).unwrap();
+    assert!(batch == expected, "{backend:?} {protection:?} seals {} packets differently", plain.len());
+    assert_eq!(lanes.open(&mut batch), vec![true; plain.len()], "{backend:?} {protection:?}");
+    for (opened, plain) in batch.iter().zip(plain) {
+        assert!(opened.text == plain.text, "{backend:?} {protection:?} opens to something else");
+    }
+}
+
+#[test]
+fn every_number_of_packets_of_one_length_is_as_the_plain_path_has_it() {
+    let mut random = SeededRandom::new(1);
+    for protection in suites() {
+        for backend in backends() {
+            for count in 1..=33 {
+                let plain: Vec<_> = (0..count).map(|_| Packet::new(protection, 8, 80, 0, &mut random)).collect();
+                hold_against_the_plain_path(protection, backend, &plain);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_length_around_the_hashes_blocks_is_as_the_plain_path_has_it() {
+    let mut random = SeededRandom::new(2);
+    for protection in suites() {
+        for backend in backends() {
+            for suffix in [0, 4] {
+                let plain: Vec<_> =
+                    (0..33).map(|blocks| Packet::new(protection, 8, blocks * 16, suffix, &mut random)).collect();
+                hold_against_the_plain_path(protection, backend, &plain);
+            }
+        }
+    }
+}
+
+#[test]
+fn more_packets_than_a_window_come_back_in_their_places() {
+    let mut random = SeededRandom::new(3);
+    for protection in suites() {
+        for backend in backends() {
+            let plain: Vec<_> =
+                (0..150).map(|n| Packet::new(protection, 8, [1408, 64, 64, n * 16][n % 4], 4, &mut random)).collect();
+            hold_against_the_plain_path(protection, backend, &plain);
+        }
+    }
+}
+
+#[test]
+fn a_header_that_leaves_no_room_in_the_first_block_is_done_singly() {
+    let mut random = SeededRandom::new(4);
+    for protection in suites() {
+        for backend in backends() {
+            for (associated, suffix) in [(0, 0), (32, 0), (48, 0), (49, 0), (64, 0), (300, 0), (8, 8), (8, 9), (8, 200)]
+            {
+                let plain: Vec<_> =
+                    (0..20).map(|n| Packet::new(protection, associated, n * 48, suffix, &mut random)).collect();
+                hold_against_the_plain_path(protection, backend, &plain);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_forged_icv_is_told_of_exactly_its_lane() {
+    let mut random = SeededRandom::new(5);
+    for protection in suites() {
+        for backend in backends() {
+            let pair = Pair::new(protection, backend);
+            for forged in 0..33 {
+                let plain: Vec<_> =
+                    (0..33).map(|n| Packet::new(protection, 8, 64 + 16 * (n % 3), 4, &mut random)).collect();
+                let mut batch = plain.clone();
+                pair.sealer.seal_batch(&mut jobs(&mut batch)).unwrap();
+                let last = protection.icv_len() - 1;
+                batch[forged].icv[[0, last][forged % 2]] ^= 0x80 >> (forged % 8);
+                let arrived = batch[forged].clone();
+                let expected: Vec<_> = (0..33).map(|lane| lane != forged).collect();
+                assert_eq!(pair.open(&mut batch), expected, "{backend:?} {protection:?}");
+                assert_eq!(batch[forged], arrived, "nothing of it is decrypted");
+                assert!((0..33).all(|lane| (batch[lane].text == plain[lane].text) == (lane != forged)));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_backed_by_the_processor_has_a_name_and_portable_is_always_there() {
+    let names: Vec<_> = Backend::available().map(Backend::name).collect();
+    assert_eq!(names.last(), Some(&"portable"));
+    assert_eq!(names.first(), Some(&Backend::fastest().name()));
+    eprintln!("backends: {}", names.join(", "));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn batches_of_any_lengths_are_as_the_plain_path_has_them(
+        seed in any::<u64>(),
+        suite in 0..20usize,
+        esn in any::<bool>(),
+        lengths in prop::collection::vec(prop_oneof![0..200usize, 0..=9000usize, Just(1408usize)], 1..=33),
+    ) {
+        let mut random = SeededRandom::new(seed);
+        let protection = suites().nth(suite).unwrap();
+        let suffix = if esn { 4 } else { 0 };
+        let plain: Vec<_> =
+            lengths.iter().map(|len| Packet::new(protection, 8, *len, suffix, &mut random)).collect();
+        for backend in backends() {
+            hold_against_the_plain_path(protection, backend, &plain);
+        }
+    }
+}
