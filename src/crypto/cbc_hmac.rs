@@ -1,5 +1,6 @@
 //! CBC, then HMAC over everything (RFC 4303 §3.3.2.2, RFC 7296 §3.14). It knows no padding rule: texts are whole blocks.
 
+use std::array;
 use std::cmp::Reverse;
 use std::fmt;
 
@@ -8,18 +9,19 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::crypto::cbc::{DecryptionKey, EncryptionKey};
 use crate::crypto::cipher::{Authentic, BadKey, BadLength, Cbc, Forged, Integrity, ProtectionKeys, Text};
 use crate::crypto::mac::Mac;
-use crate::crypto::multibuffer::{Backend, CbcLanes, Chain, GROUP, HmacLanes, Message, Tag, WINDOW};
+use crate::crypto::multibuffer::{Backend, Chain, Decryption, EncryptionLanes, GROUP, HmacLanes, Message, Tag, WINDOW};
 
 pub(in crate::crypto) struct CbcHmacSealer {
     key: EncryptionKey,
     mac: Mac,
-    key_lanes: Option<CbcLanes>,
+    key_lanes: Option<EncryptionLanes>,
     mac_lanes: Option<HmacLanes>,
 }
 
 pub(in crate::crypto) struct CbcHmacOpener {
     key: DecryptionKey,
     mac: Mac,
+    many: Option<Decryption>,
     mac_lanes: Option<HmacLanes>,
 }
 
@@ -31,7 +33,7 @@ impl CbcHmacSealer {
         backend: Backend,
     ) -> Result<Self, BadKey> {
         let key_lanes = match encryption {
-            Cbc::Aes(size) => CbcLanes::new(backend, size, keys.encryption.expose()),
+            Cbc::Aes(size) => EncryptionLanes::new(backend, size, keys.encryption.expose()),
             Cbc::TripleDes => None,
         };
         Ok(Self {
@@ -99,7 +101,12 @@ impl CbcHmacOpener {
         keys: &ProtectionKeys,
         backend: Backend,
     ) -> Result<Self, BadKey> {
+        let many = match encryption {
+            Cbc::Aes(size) => Decryption::new(backend, size, keys.encryption.expose()),
+            Cbc::TripleDes => None,
+        };
         Ok(Self {
+            many,
             key: DecryptionKey::new(encryption, keys.encryption.expose())?,
             mac: integrity_mac(integrity, keys)?,
             mac_lanes: HmacLanes::new(backend, integrity, keys.integrity.expose()),
@@ -119,7 +126,20 @@ impl CbcHmacOpener {
         }
         for window in jobs.chunks_mut(WINDOW) {
             let matches = self.verify_window(window);
-            verdicts.extend(window.iter_mut().zip(matches).map(|(job, matches)| self.decrypt(job, matches)));
+            let Some(many) = &self.many else {
+                verdicts.extend(window.iter_mut().zip(matches).map(|(job, matches)| self.decrypt(job, matches)));
+                continue;
+            };
+            let mut chains: [Chain<'_>; WINDOW] = array::from_fn(|_| Chain::default());
+            let opened = window.iter_mut().zip(matches).filter_map(|(job, matches)| {
+                let block = job.iv.first_chunk().copied().ok_or(Forged);
+                // RFC 4303 §3.4.4.1: the ICV decides before anything is decrypted.
+                let opened = block.and_then(|block| Ok((Authentic::when(matches)?, block)));
+                let chain = opened.as_ref().ok().map(|(_, block)| Chain { block: *block, text: &mut *job.text });
+                verdicts.push(opened.map(|(authentic, _)| authentic));
+                chain
+            });
+            many.decrypt(list(&mut chains, opened));
         }
     }
 

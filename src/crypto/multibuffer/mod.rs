@@ -12,7 +12,7 @@ mod x86;
 
 use std::fmt;
 
-pub(in crate::crypto) use cbc::{CbcLanes, Chain};
+pub(in crate::crypto) use cbc::{Chain, Decryption, EncryptionLanes};
 pub(in crate::crypto) use hmac::{HmacLanes, Tag};
 pub(in crate::crypto) use message::Message;
 
@@ -28,7 +28,11 @@ pub struct Backend(Kind);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     #[cfg(target_arch = "x86_64")]
-    Avx512(x86::Avx512),
+    Avx512(x86::Avx512, Option<x86::ShaNi>),
+    #[cfg(target_arch = "x86_64")]
+    ShaNi(x86::Avx2, x86::ShaNi),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(x86::Avx2),
     Portable,
 }
 
@@ -44,7 +48,14 @@ impl Backend {
     /// All that this processor has, the fastest first.
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        let special = [x86::Avx512::detect().map(Kind::Avx512)];
+        let special = {
+            let (avx2, sha_ni) = (x86::Avx2::detect(), x86::ShaNi::detect());
+            [
+                x86::Avx512::detect().map(|avx512| Kind::Avx512(avx512, sha_ni)),
+                avx2.zip(sha_ni).map(|(avx2, sha_ni)| Kind::ShaNi(avx2, sha_ni)),
+                avx2.map(Kind::Avx2),
+            ]
+        };
         #[cfg(not(target_arch = "x86_64"))]
         let special: [Option<Kind>; 0] = [];
         special.into_iter().flatten().chain([Kind::Portable]).map(Self)
@@ -54,7 +65,11 @@ impl Backend {
     pub const fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512(_) => "avx512",
+            Kind::Avx512(..) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::ShaNi(..) => "sha-ni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
             Kind::Portable => "portable",
         }
     }

@@ -23,6 +23,12 @@ fn suites() -> impl Iterator<Item = Protection> {
     })
 }
 
+/// One of each hash.
+fn hashes() -> impl Iterator<Item = Protection> {
+    let hashes = INTEGRITIES.into_iter().filter(|integrity| *integrity != Integrity::HmacSha256_96);
+    hashes.map(|integrity| Protection::CbcHmac { encryption: Cbc::Aes(AesKey::Aes256), integrity })
+}
+
 /// Those that are not the plain path itself.
 fn backends() -> impl Iterator<Item = Backend> {
     Backend::available().filter(|backend| *backend != Backend::PORTABLE)
@@ -111,7 +117,7 @@ fn hold_against_the_plain_path(protection: Protection, backend: Backend, plain: 
 #[test]
 fn every_number_of_packets_of_one_length_is_as_the_plain_path_has_it() {
     let mut random = SeededRandom::new(1);
-    for protection in suites() {
+    for protection in hashes() {
         for backend in backends() {
             for count in 1..=33 {
                 let plain: Vec<_> = (0..count).map(|_| Packet::new(protection, 8, 80, 0, &mut random)).collect();
@@ -138,7 +144,7 @@ fn every_length_around_the_hashes_blocks_is_as_the_plain_path_has_it() {
 #[test]
 fn more_packets_than_a_window_come_back_in_their_places() {
     let mut random = SeededRandom::new(3);
-    for protection in suites() {
+    for protection in hashes() {
         for backend in backends() {
             let plain: Vec<_> =
                 (0..150).map(|n| Packet::new(protection, 8, [1408, 64, 64, n * 16][n % 4], 4, &mut random)).collect();
@@ -150,7 +156,7 @@ fn more_packets_than_a_window_come_back_in_their_places() {
 #[test]
 fn a_header_that_leaves_no_room_in_the_first_block_is_done_singly() {
     let mut random = SeededRandom::new(4);
-    for protection in suites() {
+    for protection in hashes() {
         for backend in backends() {
             for (associated, suffix) in [(0, 0), (32, 0), (48, 0), (49, 0), (64, 0), (300, 0), (8, 8), (8, 9), (8, 200)]
             {
@@ -165,7 +171,7 @@ fn a_header_that_leaves_no_room_in_the_first_block_is_done_singly() {
 #[test]
 fn a_forged_icv_is_told_of_exactly_its_lane() {
     let mut random = SeededRandom::new(5);
-    for protection in suites() {
+    for protection in hashes() {
         for backend in backends() {
             let pair = Pair::new(protection, backend);
             for forged in 0..33 {

@@ -1,41 +1,75 @@
-//! AES in lanes: VAES does four blocks a register, four registers at a time.
+//! AES in lanes: VAES does four blocks a register, four registers at a time; AES-NI eight blocks at a time.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
 use std::array;
+use std::mem;
 
 use crate::crypto::cipher::AesKey;
-use crate::crypto::multibuffer::cbc::{Block, EncryptCbc, Schedule};
-use crate::crypto::multibuffer::x86::Avx512;
+use crate::crypto::multibuffer::cbc::{Block, Chain, DecryptCbc, EncryptCbc, Schedule};
+use crate::crypto::multibuffer::x86::{Avx2, Avx512};
 
 /// AES-CBC by VAES, sixteen lanes.
 #[derive(Clone, Copy)]
-pub(in crate::crypto::multibuffer) struct Vaes(Avx512);
+pub(in crate::crypto::multibuffer) struct Vaes(pub(in crate::crypto::multibuffer) Avx512);
 
-impl Avx512 {
-    pub(in crate::crypto::multibuffer) fn aes(self) -> Vaes {
-        Vaes(self)
-    }
-}
-
-impl Vaes {
-    /// None when the key's length is not `size`.
-    pub(in crate::crypto::multibuffer) fn expand(self, size: AesKey, key: &[u8]) -> Option<Box<Schedule>> {
-        // SAFETY: the value inside `self` shows that the processor has AES instructions.
-        unsafe { expand(size, key) }
-    }
-}
+/// AES-CBC by AES-NI, eight lanes.
+#[derive(Clone, Copy)]
+pub(in crate::crypto::multibuffer) struct AesNi(pub(in crate::crypto::multibuffer) Avx2);
 
 impl EncryptCbc<16> for Vaes {
+    fn expand(self, size: AesKey, key: &[u8]) -> Option<Box<Schedule>> {
+        // SAFETY: the value inside `self` shows that the processor has these instructions.
+        unsafe { expand(size, key) }
+    }
+
     fn encrypt(self, schedule: &Schedule, chains: &mut [Block; 16], texts: [&mut [u8]; 16]) {
         let mut idle = [[0; 16]; 16];
-        let lanes = Places::new(texts, &mut idle);
-        // SAFETY: the value inside `self` shows that the processor has these instructions, and `lanes` has a place for every block.
+        let places = Places::new(texts, &mut idle);
+        // SAFETY: the value inside `self` shows that the processor has these instructions.
         unsafe {
             match schedule.size {
-                AesKey::Aes128 => cbc_16::<10>(&schedule.keys, chains, &lanes),
-                AesKey::Aes192 => cbc_16::<12>(&schedule.keys, chains, &lanes),
-                AesKey::Aes256 => cbc_16::<14>(&schedule.keys, chains, &lanes),
+                AesKey::Aes128 => cbc_16::<10>(&schedule.keys, chains, &places),
+                AesKey::Aes192 => cbc_16::<12>(&schedule.keys, chains, &places),
+                AesKey::Aes256 => cbc_16::<14>(&schedule.keys, chains, &places),
+            }
+        }
+    }
+}
+
+impl DecryptCbc for Vaes {
+    fn invert(self, schedule: &mut Schedule) {
+        // SAFETY: the value inside `self` shows that the processor has these instructions.
+        unsafe { invert(schedule) }
+    }
+
+    fn decrypt(self, schedule: &Schedule, chains: &mut [Chain<'_>]) {
+        // SAFETY: the value inside `self` shows that the processor has these instructions.
+        unsafe {
+            match schedule.size {
+                AesKey::Aes128 => decrypt::<10>(&schedule.keys, chains),
+                AesKey::Aes192 => decrypt::<12>(&schedule.keys, chains),
+                AesKey::Aes256 => decrypt::<14>(&schedule.keys, chains),
+            }
+        }
+    }
+}
+
+impl EncryptCbc<8> for AesNi {
+    fn expand(self, size: AesKey, key: &[u8]) -> Option<Box<Schedule>> {
+        // SAFETY: the value inside `self` shows that the processor has these instructions.
+        unsafe { expand(size, key) }
+    }
+
+    fn encrypt(self, schedule: &Schedule, chains: &mut [Block; 8], texts: [&mut [u8]; 8]) {
+        let mut idle = [[0; 16]; 8];
+        let places = Places::new(texts, &mut idle);
+        // SAFETY: the value inside `self` shows that the processor has these instructions.
+        unsafe {
+            match schedule.size {
+                AesKey::Aes128 => cbc_8::<10>(&schedule.keys, chains, &places),
+                AesKey::Aes192 => cbc_8::<12>(&schedule.keys, chains, &places),
+                AesKey::Aes256 => cbc_8::<14>(&schedule.keys, chains, &places),
             }
         }
     }
@@ -111,17 +145,9 @@ fn substitute(word: [u8; 4]) -> [u8; 4] {
 
 #[target_feature(enable = "avx512f,vaes")]
 fn cbc_16<const ROUNDS: usize>(keys: &[Block; 15], chains: &mut [Block; 16], places: &Places<16>) {
-    let mut k = [_mm512_setzero_si512(); 15];
-    for (k, key) in k.iter_mut().zip(keys) {
-        // SAFETY: a key is 16 octets.
-        *k = _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(key.as_ptr().cast()) });
-    }
+    let k = broadcast(keys);
     let [first, others @ ..] = k;
-    let (middle, last) = match ROUNDS {
-        10 => (&others[..9], others[9]),
-        12 => (&others[..11], others[11]),
-        _ => (&others[..13], others[13]),
-    };
+    let (middle, last) = rounds::<_, ROUNDS>(&others);
     let mut state = [_mm512_setzero_si512(); 4];
     for (state, chains) in state.iter_mut().zip(chains.as_chunks::<4>().0) {
         // SAFETY: four blocks are 64 octets.
@@ -142,7 +168,7 @@ fn cbc_16<const ROUNDS: usize>(keys: &[Block; 15], chains: &mut [Block; 16], pla
             }
         }
         for (state, at) in state.iter_mut().zip(at.as_chunks::<4>().0) {
-            *state = _mm512_aesenclast_epi128(*state, last);
+            *state = _mm512_aesenclast_epi128(*state, *last);
             let [a, b, c, d] = *at;
             // SAFETY: `Places` gives out places of whole blocks that belong to this call.
             unsafe {
@@ -156,5 +182,123 @@ fn cbc_16<const ROUNDS: usize>(keys: &[Block; 15], chains: &mut [Block; 16], pla
     for (state, chains) in state.iter().zip(chains.as_chunks_mut::<4>().0) {
         // SAFETY: four blocks are 64 octets.
         unsafe { _mm512_storeu_si512(chains.as_mut_ptr().cast(), *state) };
+    }
+}
+
+/// CBC decryption is no chain: sixteen blocks of one text at a time.
+#[target_feature(enable = "avx512f,vaes")]
+fn decrypt<const ROUNDS: usize>(keys: &[Block; 15], chains: &mut [Chain<'_>]) {
+    let k = broadcast(keys);
+    let [first, others @ ..] = k;
+    let (middle, last) = rounds::<_, ROUNDS>(&others);
+    for chain in chains {
+        // SAFETY: a block is 16 octets.
+        let iv = unsafe { _mm_loadu_si128(chain.block.as_ptr().cast()) };
+        let mut before = _mm512_inserti32x4::<3>(_mm512_setzero_si512(), iv);
+        for part in chain.text.chunks_mut(256) {
+            // Two bits a block.
+            let present =
+                u32::MAX.checked_shr(32u32.saturating_sub(u32::try_from(part.len() / 8).unwrap_or(0))).unwrap_or(0);
+            let [m0, m1, m2, m3] = present.to_le_bytes();
+            let at: *mut i64 = part.as_mut_ptr().cast();
+            let places = [(at, m0), (at.wrapping_add(8), m1), (at.wrapping_add(16), m2), (at.wrapping_add(24), m3)];
+            let mut state = [_mm512_setzero_si512(); 4];
+            let mut chained = [_mm512_setzero_si512(); 4];
+            for ((state, chained), (at, present)) in state.iter_mut().zip(&mut chained).zip(places) {
+                // SAFETY: only what the mask has is read, and its bits are those of the part's octets.
+                let text = unsafe { _mm512_maskz_loadu_epi64(present, at) };
+                *chained = _mm512_alignr_epi64::<6>(text, before);
+                *state = _mm512_xor_si512(text, first);
+                before = text;
+            }
+            for key in middle {
+                for state in &mut state {
+                    *state = _mm512_aesdec_epi128(*state, *key);
+                }
+            }
+            for ((state, chained), (at, present)) in state.iter().zip(chained).zip(places) {
+                let plain = _mm512_xor_si512(_mm512_aesdeclast_epi128(*state, *last), chained);
+                // SAFETY: only what the mask has is written, and its bits are those of the part's octets.
+                unsafe { _mm512_mask_storeu_epi64(at, present, plain) };
+            }
+        }
+    }
+}
+
+/// The keys of the inverse cipher (FIPS 197 §5.3.5), in the order of their use.
+#[target_feature(enable = "aes,avx2")]
+fn invert(schedule: &mut Schedule) {
+    let used = match schedule.size {
+        AesKey::Aes128 => 11,
+        AesKey::Aes192 => 13,
+        AesKey::Aes256 => 15,
+    };
+    let Some([first, middle @ .., last]) = schedule.keys.get_mut(..used) else { return };
+    mem::swap(first, last);
+    middle.reverse();
+    for key in middle {
+        let mixed = _mm_aesimc_si128(block(key));
+        // SAFETY: a key is 16 octets.
+        unsafe { _mm_storeu_si128(key.as_mut_ptr().cast(), mixed) };
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn broadcast(keys: &[Block; 15]) -> [__m512i; 15] {
+    let mut all = [_mm512_setzero_si512(); 15];
+    for (to, key) in all.iter_mut().zip(keys) {
+        // SAFETY: a key is 16 octets.
+        *to = _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(key.as_ptr().cast()) });
+    }
+    all
+}
+
+#[target_feature(enable = "aes,avx2")]
+fn cbc_8<const ROUNDS: usize>(keys: &[Block; 15], chains: &mut [Block; 8], places: &Places<8>) {
+    let [first, others @ ..] = keys;
+    let (middle, last) = rounds::<_, ROUNDS>(others);
+    let mut state = [_mm_setzero_si128(); 8];
+    for (state, chain) in state.iter_mut().zip(&*chains) {
+        *state = block(chain);
+    }
+    for at in places.blocks() {
+        for (state, at) in state.iter_mut().zip(at) {
+            // SAFETY: `Places` gives out places of whole blocks that belong to this call.
+            let text = unsafe { _mm_loadu_si128(at.cast()) };
+            *state = _mm_xor_si128(_mm_xor_si128(*state, text), block(first));
+        }
+        for key in middle {
+            let key = block(key);
+            for state in &mut state {
+                *state = _mm_aesenc_si128(*state, key);
+            }
+        }
+        for (state, at) in state.iter_mut().zip(at) {
+            *state = _mm_aesenclast_si128(*state, block(last));
+            // SAFETY: `Places` gives out places of whole blocks that belong to this call.
+            unsafe { _mm_storeu_si128(at.cast(), *state) };
+        }
+    }
+    for (state, chain) in state.iter().zip(chains) {
+        // SAFETY: a block is 16 octets.
+        unsafe { _mm_storeu_si128(chain.as_mut_ptr().cast(), *state) };
+    }
+}
+
+#[inline]
+#[target_feature(enable = "aes,avx2")]
+fn block(octets: &Block) -> __m128i {
+    // SAFETY: a block is 16 octets.
+    unsafe { _mm_loadu_si128(octets.as_ptr().cast()) }
+}
+
+/// Of the keys behind the first: those of the middle rounds, and the last one.
+#[inline]
+fn rounds<T, const ROUNDS: usize>(keys: &[T; 14]) -> (&[T], &T) {
+    match ROUNDS {
+        10 => (&keys[..9], &keys[9]),
+        12 => (&keys[..11], &keys[11]),
+        _ => (&keys[..13], &keys[13]),
     }
 }

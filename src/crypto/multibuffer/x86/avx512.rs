@@ -1,4 +1,4 @@
-//! Sixteen lanes of 32-bit words in 512-bit registers: their hashes, and how words come into lanes.
+//! Sixteen lanes of 32-bit words in 512-bit registers: SHA-256 and SHA-1.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
@@ -6,17 +6,15 @@ use std::arch::x86_64::*;
 use crate::crypto::multibuffer::hmac::{Compress, State};
 use crate::crypto::multibuffer::x86::Avx512;
 use crate::crypto::multibuffer::x86::lanes::Lanes;
-use crate::crypto::multibuffer::x86::rounds::{SHA256, sha2_block};
+use crate::crypto::multibuffer::x86::rounds::{SHA256, sha1_block, sha2_block};
 
 /// SHA-256 in sixteen lanes.
 #[derive(Clone, Copy)]
-pub(in crate::crypto::multibuffer) struct Sha256(Avx512);
+pub(in crate::crypto::multibuffer) struct Sha256(pub(in crate::crypto::multibuffer) Avx512);
 
-impl Avx512 {
-    pub(in crate::crypto::multibuffer) fn sha256(self) -> Sha256 {
-        Sha256(self)
-    }
-}
+/// SHA-1 in sixteen lanes.
+#[derive(Clone, Copy)]
+pub(in crate::crypto::multibuffer) struct Sha1(pub(in crate::crypto::multibuffer) Avx512);
 
 impl Compress<u32, 16> for Sha256 {
     fn compress(self, state: &mut State<u32, 16>, blocks: &[&[u8]; 16], count: usize) {
@@ -27,6 +25,18 @@ impl Compress<u32, 16> for Sha256 {
     fn compress_words(self, state: &mut State<u32, 16>, words: &[[u32; 16]; 16]) {
         // SAFETY: the value inside `self` shows that the processor has these instructions.
         unsafe { sha256_words(state, words) }
+    }
+}
+
+impl Compress<u32, 16> for Sha1 {
+    fn compress(self, state: &mut State<u32, 16>, blocks: &[&[u8]; 16], count: usize) {
+        // SAFETY: the value inside `self` shows that the processor has these instructions.
+        unsafe { sha1(state, &Lanes::new(blocks, count, 64)) }
+    }
+
+    fn compress_words(self, state: &mut State<u32, 16>, words: &[[u32; 16]; 16]) {
+        // SAFETY: the value inside `self` shows that the processor has these instructions.
+        unsafe { sha1_words(state, words) }
     }
 }
 
@@ -43,6 +53,21 @@ fn sha256(state: &mut State<u32, 16>, lanes: &Lanes<'_, 16>) {
 fn sha256_words(state: &mut State<u32, 16>, words: &[[u32; 16]; 16]) {
     let h = load(&state.0);
     store(&mut state.0, sha2_block!(h, load(words), SHA256));
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn sha1(state: &mut State<u32, 16>, lanes: &Lanes<'_, 16>) {
+    let mut h = load(&state.0);
+    for block in lanes.blocks() {
+        h = sha1_block!(h, transposed(block));
+    }
+    store(&mut state.0, h);
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn sha1_words(state: &mut State<u32, 16>, words: &[[u32; 16]; 16]) {
+    let h = load(&state.0);
+    store(&mut state.0, sha1_block!(h, load(words)));
 }
 
 #[inline]
@@ -90,17 +115,30 @@ fn transposed(block: [*const u8; 16]) -> [__m512i; 16] {
     }
     let [q0, q1, q2, q3] = quads;
     macro_rules! column {
-        ($($c:literal: $w0:literal $w1:literal $w2:literal $w3:literal;)*) => {$(
-            let (even, odd) = (_mm512_shuffle_i32x4::<0x88>(q0[$c], q1[$c]), _mm512_shuffle_i32x4::<0xdd>(q0[$c], q1[$c]));
-            let (more_even, more_odd) = (_mm512_shuffle_i32x4::<0x88>(q2[$c], q3[$c]), _mm512_shuffle_i32x4::<0xdd>(q2[$c], q3[$c]));
-            words[$w0] = _mm512_shuffle_i32x4::<0x88>(even, more_even);
-            words[$w1] = _mm512_shuffle_i32x4::<0x88>(odd, more_odd);
-            words[$w2] = _mm512_shuffle_i32x4::<0xdd>(even, more_even);
-            words[$w3] = _mm512_shuffle_i32x4::<0xdd>(odd, more_odd);
-        )*};
+        ($c:literal) => {
+            let quarters = by_quarters(q0[$c], q1[$c], q2[$c], q3[$c]);
+            [words[$c], words[$c + 4], words[$c + 8], words[$c + 12]] = quarters;
+        };
     }
-    column! { 0: 0 4 8 12; 1: 1 5 9 13; 2: 2 6 10 14; 3: 3 7 11 15; }
+    column!(0);
+    column!(1);
+    column!(2);
+    column!(3);
     words
+}
+
+/// All first quarters in the first, all second ones in the second, and so on.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn by_quarters(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; 4] {
+    let (ab_even, ab_odd) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
+    let (cd_even, cd_odd) = (_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
+    [
+        _mm512_shuffle_i32x4::<0x88>(ab_even, cd_even),
+        _mm512_shuffle_i32x4::<0x88>(ab_odd, cd_odd),
+        _mm512_shuffle_i32x4::<0xdd>(ab_even, cd_even),
+        _mm512_shuffle_i32x4::<0xdd>(ab_odd, cd_odd),
+    ]
 }
 
 /// Big-endian words as the processor has them.
@@ -163,4 +201,28 @@ fn small_sigma0(w: __m512i) -> __m512i {
 #[target_feature(enable = "avx512f")]
 fn small_sigma1(w: __m512i) -> __m512i {
     xor3(_mm512_ror_epi32::<17>(w), _mm512_ror_epi32::<19>(w), _mm512_srli_epi32::<10>(w))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn xor(a: __m512i, b: __m512i) -> __m512i {
+    _mm512_xor_si512(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn rotate1(w: __m512i) -> __m512i {
+    _mm512_rol_epi32::<1>(w)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn rotate5(w: __m512i) -> __m512i {
+    _mm512_rol_epi32::<5>(w)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn rotate30(w: __m512i) -> __m512i {
+    _mm512_rol_epi32::<30>(w)
 }

@@ -1,16 +1,28 @@
 //! What x86-64 processors have. A value of these types exists only where the processor has the instructions: that is what the unsafe blocks
 //! in this folder lean on.
 
-mod aes;
-mod avx512;
+pub(super) mod aes;
+pub(super) mod avx2;
+pub(super) mod avx2_wide;
+pub(super) mod avx512;
+pub(super) mod avx512_wide;
 mod lanes;
 mod rounds;
+pub(super) mod sha_ni;
 
 use std::arch::is_x86_feature_detected;
 
 /// AVX-512 with VAES.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Avx512(());
+
+/// AVX2 with AES-NI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Avx2(());
+
+/// The SHA extensions, and AVX2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ShaNi(());
 
 impl Avx512 {
     pub(super) fn detect() -> Option<Self> {
@@ -20,5 +32,17 @@ impl Avx512 {
             && is_x86_feature_detected!("vaes")
             && is_x86_feature_detected!("aes");
         all.then_some(Self(()))
+    }
+}
+
+impl Avx2 {
+    pub(super) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("aes")).then_some(Self(()))
+    }
+}
+
+impl ShaNi {
+    pub(super) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("sha")).then_some(Self(()))
     }
 }
