@@ -132,8 +132,9 @@ pub(super) fn authentication(
         (context.psk_key, "")
     };
     let psk_key = context.psk_key;
-    let (place, theirs, fix) = match phase {
+    let (key, place, theirs, fix) = match phase {
         Phase::MainModeProposal | Phase::MainModeKeys | Phase::MainModeAuth => (
+            psk_key,
             format!(" in {}", exchange(phase)),
             "does not take our identity and proof",
             format!(
@@ -145,6 +146,7 @@ pub(super) fn authentication(
             ),
         ),
         Phase::AggressiveMode => (
+            key,
             format!(" in {}", exchange(phase)),
             "AUTHENTICATION_FAILED",
             format!(
@@ -155,6 +157,7 @@ pub(super) fn authentication(
             ),
         ),
         _ => (
+            key,
             String::new(),
             "AUTHENTICATION_FAILED",
             format!(
