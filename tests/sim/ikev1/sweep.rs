@@ -18,7 +18,9 @@ fn in_fragments() -> Scene {
     scene
 }
 
-fn beginnings() -> [(&'static str, fn() -> Scene); 4] {
+type Beginning = (&'static str, fn() -> Scene);
+
+fn beginnings() -> [Beginning; 4] {
     [("main mode", plain), ("aggressive mode", aggressive), ("XAUTH and PFS", all_of_it), ("fragments", in_fragments)]
 }
 
