@@ -96,12 +96,12 @@ pub(super) enum Release {
 }
 
 /// What time did to a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aged {
-    /// It goes on.
-    Same,
+#[derive(Debug, Default)]
+pub(super) struct Aged {
     /// Its last SA came to its end.
-    Lost,
+    pub(super) is_lost: bool,
+    /// SAs that ended by our clock; the gateway may keep them longer.
+    pub(super) ended: Vec<InboundSpi>,
 }
 
 impl Child {
@@ -244,6 +244,8 @@ impl Child {
             self.release(ctx, inbound, configuration);
         }
         let ended = |sa: &&ChildSa| sa.ends_at.is_some_and(|end| end <= ctx.now);
+        let mut aged = Aged::default();
+        aged.ended.extend(self.sas.iter().filter(|sa| ended(sa) && !sa.deleted).map(|sa| sa.inbound));
         let ended: Vec<InboundSpi> = self.sas.iter().filter(ended).map(|sa| sa.inbound).collect();
         let in_use = self.in_use().map(|sa| sa.inbound);
         for inbound in ended {
@@ -252,13 +254,14 @@ impl Child {
                     Some(newer) => self.release(ctx, newer, configuration),
                     None => {
                         self.lose(ctx);
-                        return Aged::Lost;
+                        aged.is_lost = true;
+                        return aged;
                     }
                 }
             }
             self.forget(ctx, inbound);
         }
-        Aged::Same
+        aged
     }
 
     /// All SAs are gone; packets of this child are dropped until there is another.

@@ -17,7 +17,7 @@ use crate::ike::liveness::Liveness;
 use crate::ike::timer::earliest;
 use crate::ike::v1::State;
 use crate::ike::v1::answers::Transaction;
-use crate::ike::v1::child::{Aged, Child, Standing};
+use crate::ike::v1::child::{Child, Standing};
 use crate::ike::v1::header::Cookies;
 use crate::ike::v1::opening::Opened;
 use crate::ike::v1::{mode_config, xauth};
@@ -221,11 +221,16 @@ impl Established {
 
     fn age_children(&mut self, ctx: &mut Context<'_>) {
         let Self { children, configuration, quick_modes, .. } = self;
+        let mut ended = Vec::new();
         for child in children {
-            if child.handle_timeout(ctx, configuration) == Aged::Lost && !quick_modes.is_ours_for(child.id) {
+            let aged = child.handle_timeout(ctx, configuration);
+            if aged.is_lost && !quick_modes.is_ours_for(child.id) {
                 child.want(ctx.now);
             }
+            ended.extend(aged.ended);
         }
+        // A gateway with a longer lifetime would keep one old SA a replacement.
+        self.delete_children(ctx, &ended);
     }
 
     fn used_up(&mut self, ctx: &mut Context<'_>, child: ChildId, mark: LifetimeMark) {
