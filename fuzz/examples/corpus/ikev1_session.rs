@@ -77,9 +77,10 @@ pub fn inputs() -> Vec<Input> {
         "deed_delete_all",
     ];
     inputs.extend(names.into_iter().zip(deeds).map(|(name, deed)| (name, story(&[], &[up, &[HARM, deed], up, on]))));
-    let names = ["wrong_psk", "wrong_identity", "no_hash", "wrong_hash", "short_hash", "reflected_hash"];
+    let names = ["wrong_psk", "wrong_identity", "no_hash", "wrong_hash", "short_hash"];
     let unauthentic = |which| story(&[(IMPAIRED, 7), (WHICH, which)], &[up]);
     inputs.extend(names.into_iter().zip(0..).map(|(name, which)| (name, unauthentic(which))));
+    inputs.push(("reflected_hash", story(&[(IMPAIRED, 6), (WHICH, 37)], &[up])));
     let fragments = |which| story(&[(IMPAIRED, 6), (WHICH, which), (FRAGMENTS, 1)], &[up]);
     let names =
         ["fragment_zero", "fragments_mixed", "fragments_endless", "fragments_overlapping", "fragments_reversed"];

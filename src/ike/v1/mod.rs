@@ -111,6 +111,9 @@ impl Machine {
         if header.next_payload != PayloadType::FRAGMENT {
             return Ok(Some(datagram.into()));
         }
+        if matches!(self.state, State::Ended(_)) {
+            return Ok(None);
+        }
         if ctx.profile.fragmentation.is_none() || !self.state.owns(header.cookies) {
             return Err(DropReason::NotOurs);
         }

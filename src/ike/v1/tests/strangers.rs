@@ -3,11 +3,12 @@
 use super::kit::*;
 use crate::crypto::dh::Group;
 use crate::crypto::random::{Random, SeededRandom};
-use crate::ike::action::{DropReason, Event};
+use crate::ike::action::{Command, DropReason, Event};
 use crate::ike::profile::Profile;
 use crate::ike::v1::header::{ExchangeType, Flags, Header, PayloadType};
 use crate::ike::v1::message::*;
 use crate::sa::path::Path;
+use crate::sa::spi::IkeSpi;
 use crate::sa::suite::{IkeOffer, IkeSuite};
 
 type State = (&'static str, fn() -> (Client, Gateway));
@@ -342,4 +343,40 @@ fn v_23_identities_of_every_kind_and_length_are_read_or_dropped() {
             assert!(!client.is_authenticated());
         }
     }
+}
+
+/// A message of one fragment.
+fn whole_fragment(of: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(of.len() + 8).unwrap().to_be_bytes();
+    let payload = [&[0, 0][..], &length, &[0, 1, 1, 1], of].concat();
+    let header = Header { next_payload: PayloadType::FRAGMENT, flags: Flags::default(), ..header(of) };
+    [header.write(payload.len()).unwrap(), payload].concat()
+}
+
+#[test]
+fn k1_026_fragments_of_strangers_from_elsewhere_or_unasked_for_are_not_kept() {
+    let (mut client, mut gateway) = until_keys(profile(), Gateway::new());
+    let answer = gateway.exchange_keys(&client.last().message);
+    let fragment = whole_fragment(&answer);
+    let stranger = with_header(&fragment, |header| header.cookies.initiator = IkeSpi::new([9; 8]).unwrap());
+    client.drops_it(path_500(), &stranger, DropReason::NotOurs);
+    let elsewhere = Path { remote: "203.0.113.9:500".parse().unwrap(), ..path_500() };
+    client.drops_it(elsewhere, &fragment, DropReason::WrongAddress);
+    assert_eq!(client.receive(path_500(), &fragment).len(), 1, "the fifth message");
+    let unasked = Profile { fragmentation: None, ..profile() };
+    let (mut client, mut gateway) = until_keys(unasked, Gateway::new());
+    let answer = gateway.exchange_keys(&client.last().message);
+    client.drops_it(path_500(), &whole_fragment(&answer), DropReason::NotOurs);
+}
+
+#[test]
+fn nothing_is_said_of_what_comes_after_the_end() {
+    let (mut client, mut gateway) = until_keys(profile(), Gateway::new());
+    let answer = gateway.exchange_keys(&client.last().message);
+    client.command(Command::Close);
+    let told = client.events.len();
+    for message in [answer.clone(), whole_fragment(&answer), vec![0; 4]] {
+        client.receive(path_500(), &message);
+    }
+    assert_eq!(client.events.len(), told);
 }
