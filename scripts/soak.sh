@@ -32,9 +32,9 @@ trap tear_down EXIT
 trap 'exit 130' INT TERM
 
 psk=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
-# The sample, but for the times. The gateway rekeys after 14 to 16 seconds, vpnd after 14 to 17.
+# The sample, but for the times. The gateway rekeys after 15 to 18 seconds, vpnd after 14 to 17.
 sed -e 's/lifetime=.*/lifetime=20s/' examples/strongswan-ikev1.ipsec.conf >"$lab/gateway/ipsec.conf"
-printf '  margintime=4s\n  rekeyfuzz=50%%\n' >>"$lab/gateway/ipsec.conf"
+printf '  margintime=2s\n  rekeyfuzz=100%%\n' >>"$lab/gateway/ipsec.conf"
 printf ': PSK "%s"\n' "$psk" >"$lab/gateway/ipsec.secrets"
 lab_client "$lab" client 0
 sed -e 's/^lifetime .*/lifetime = "20s"/' examples/strongswan-ikev1.toml >"$lab/client/vpnd.toml"
