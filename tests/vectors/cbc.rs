@@ -3,7 +3,7 @@
 use vpnd::crypto::cipher::{AesKey, Cbc, Integrity, Opener, Protection, ProtectionKeys, Sealer, Text};
 use vpnd::crypto::secret::Secret;
 
-use crate::hex;
+use crate::{every_way, hex};
 
 /// Key, IV, what stands before the IV, plain text, cipher text.
 const RFC_3602: [[&str; 5]; 8] = [
@@ -120,14 +120,23 @@ fn check(encryption: Cbc, key: &str, iv: &str, associated: &str, plain: &str, ci
     let integrity = Integrity::HmacSha256_128;
     let protection = Protection::CbcHmac { encryption, integrity };
     let keys = ProtectionKeys { encryption: Secret::new(hex(key)), integrity: Secret::new(vec![7; 32]) };
-    let (mut text, mut icv) = (hex(plain), vec![0; protection.icv_len()]);
     let (iv, associated) = (hex(iv), hex(associated));
-    let sealer = Sealer::new(protection, &keys).unwrap();
-    sealer.seal(Text { associated: &associated, iv: &iv, text: &mut text, suffix: &[], icv: &mut icv }).unwrap();
-    assert_eq!(text, hex(cipher));
-    let opener = Opener::new(protection, &keys).unwrap();
-    opener.open(Text { associated: &associated, iv: &iv, text: &mut text, suffix: &[], icv: &mut icv }).unwrap();
-    assert_eq!(text, hex(plain));
+    for (backend, count) in every_way() {
+        let sealer = Sealer::with_backend(protection, &keys, backend).unwrap();
+        let opener = Opener::with_backend(protection, &keys, backend).unwrap();
+        let mut copies = vec![(hex(plain), vec![0; protection.icv_len()]); count];
+        let jobs = |copies: &mut Vec<(Vec<u8>, Vec<u8>)>, work: &mut dyn FnMut(&mut [Text<'_>])| {
+            let texts =
+                copies.iter_mut().map(|(text, icv)| Text { associated: &associated, iv: &iv, text, suffix: &[], icv });
+            work(&mut texts.collect::<Vec<_>>());
+        };
+        jobs(&mut copies, &mut |texts| sealer.seal_batch(texts).unwrap());
+        assert!(copies.iter().all(|(text, _)| *text == hex(cipher)), "{backend:?}, {count} at once");
+        let mut verdicts = vec![];
+        jobs(&mut copies, &mut |texts| opener.open_batch(texts, &mut verdicts));
+        assert!(verdicts.len() == count && verdicts.iter().all(Result::is_ok), "{backend:?}, {count} at once");
+        assert!(copies.iter().all(|(text, _)| *text == hex(plain)), "{backend:?}, {count} at once");
+    }
 }
 
 #[test]

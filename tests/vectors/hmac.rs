@@ -4,7 +4,7 @@ use vpnd::crypto::cipher::{Cbc, Integrity, Opener, Protection, ProtectionKeys, S
 use vpnd::crypto::prf::Prf;
 use vpnd::crypto::secret::Secret;
 
-use crate::hex;
+use crate::{every_way, hex};
 
 /// Key and text; HMAC-SHA-256, -384 and -512 of them, one of them cut. The first seven are RFC 4231 §4.2 to §4.8, the others RFC 4868 §2.7.1.
 const SHA_2: [[&str; 5]; 13] = [
@@ -193,22 +193,28 @@ fn the_hmacs_of_rfc_2202() {
     }
 }
 
+fn jobs<'a>(associated: &'a [u8], iv: &'a [u8], icvs: &'a mut [Vec<u8>]) -> Vec<Text<'a>> {
+    icvs.iter_mut().map(|icv| Text { associated, iv, text: &mut [], suffix: &[], icv }).collect()
+}
+
 /// An ICV over `data`, made with nothing to encrypt: the IV is the last of what is authenticated.
 fn icv_over(integrity: Integrity, key: &[u8], data: &[u8]) -> Vec<u8> {
     let protection = Protection::CbcHmac { encryption: Cbc::TripleDes, integrity };
     let keys = ProtectionKeys { encryption: Secret::new((0..24).collect()), integrity: Secret::copy_of(key) };
     let (associated, iv) = data.split_at(data.len() - protection.iv_len());
-    let mut icv = vec![0; protection.icv_len()];
-    Sealer::new(protection, &keys)
-        .unwrap()
-        .seal(Text { associated, iv, text: &mut [], suffix: &[], icv: &mut icv })
-        .unwrap();
-    let made = icv.clone();
-    Opener::new(protection, &keys)
-        .unwrap()
-        .open(Text { associated, iv, text: &mut [], suffix: &[], icv: &mut icv })
-        .unwrap();
-    made
+    let mut made = None;
+    for (backend, count) in every_way() {
+        let mut icvs = vec![vec![0; protection.icv_len()]; count];
+        let sealer = Sealer::with_backend(protection, &keys, backend).unwrap();
+        sealer.seal_batch(&mut jobs(associated, iv, &mut icvs)).unwrap();
+        let first = made.get_or_insert_with(|| icvs[0].clone());
+        assert!(icvs.iter().all(|icv| icv == first), "{backend:?}, {count} at once");
+        let opener = Opener::with_backend(protection, &keys, backend).unwrap();
+        let mut verdicts = vec![];
+        opener.open_batch(&mut jobs(associated, iv, &mut icvs), &mut verdicts);
+        assert!(verdicts.len() == count && verdicts.iter().all(Result::is_ok), "{backend:?}, {count} at once");
+    }
+    made.unwrap()
 }
 
 /// Key, text, ICV: RFC 4868 §2.7.2. The last one's key is listed there with 16 octets too many in front.

@@ -10,11 +10,17 @@ mod wycheproof;
 mod x25519;
 
 use vpnd::crypto::dh::{EphemeralSecret, Group, InvalidPublic};
+use vpnd::crypto::multibuffer::Backend;
 use vpnd::crypto::random::Random;
 
 fn hex(digits: &str) -> Vec<u8> {
     assert!(digits.len().is_multiple_of(2));
     (0..digits.len()).step_by(2).map(|n| u8::from_str_radix(&digits[n..n + 2], 16).unwrap()).collect()
+}
+
+/// Every backend, with numbers of packets that fill no lanes, some, and all of them with one left.
+fn every_way() -> impl Iterator<Item = (Backend, usize)> {
+    Backend::available().flat_map(|backend| [1, 2, 7, 17].map(|count| (backend, count)))
 }
 
 /// Draws exactly the given octets.

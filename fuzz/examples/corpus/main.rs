@@ -5,6 +5,7 @@ mod esp_datagram;
 mod ike_datagram;
 mod ikev1_datagram;
 mod ikev1_session;
+mod multibuffer;
 mod session;
 
 use std::{fs, io, path::Path};
@@ -18,6 +19,7 @@ fn main() -> io::Result<()> {
     write("session", session::inputs())?;
     write("ikev1_datagram", ikev1_datagram::inputs())?;
     write("ikev1_session", ikev1_session::inputs())?;
+    write("multibuffer", multibuffer::inputs())?;
     write("config", config::inputs())
 }
 
