@@ -6,6 +6,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vpnd::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Opener, Protection, ProtectionKeys, Sealer, Text};
 use vpnd::crypto::dh::{EphemeralSecret, Group};
+use vpnd::crypto::multibuffer::Backend;
 use vpnd::crypto::random::{IvGenerator, Random};
 use vpnd::crypto::secret::Secret;
 
@@ -100,6 +101,50 @@ fn packets(c: &mut Criterion) {
     }
 }
 
+/// A batch of packets of one length, by every backend; only suites that have lanes.
+fn batches(c: &mut Criterion) {
+    const PACKETS: usize = 64;
+    let with_lanes = SUITES.into_iter().filter(|(_, protection)| matches!(protection, Protection::CbcHmac { .. }));
+    for (name, protection) in with_lanes {
+        let keys = ProtectionKeys {
+            encryption: Secret::new((0..protection.encryption_key_len()).map(|n| n as u8).collect()),
+            integrity: Secret::new(vec![9; protection.integrity_key_len()]),
+        };
+        let iv = vec![3; protection.iv_len()];
+        for octets in [64, 576, 1400] {
+            let len = octets - octets % protection.block_len();
+            let plain = vec![(vec![7; len], vec![0; protection.icv_len()]); PACKETS];
+            let mut group = c.benchmark_group(format!("{name}/{octets}, {PACKETS} at once"));
+            group.throughput(Throughput::Bytes((PACKETS * len) as u64));
+            for backend in Backend::available() {
+                let sealer = Sealer::with_backend(protection, &keys, backend).unwrap();
+                let opener = Opener::with_backend(protection, &keys, backend).unwrap();
+                let jobs = |packets: &mut Vec<(Vec<u8>, Vec<u8>)>, work: &mut dyn FnMut(&mut [Text<'_>])| {
+                    let parts = packets.iter_mut();
+                    let jobs = parts.map(|(text, icv)| Text { associated: &[1; 8], iv: &iv, text, suffix: &[], icv });
+                    work(&mut jobs.collect::<Vec<_>>());
+                };
+                let mut packets = plain.clone();
+                group.bench_function(format!("seal/{}", backend.name()), |b| {
+                    jobs(&mut packets, &mut |jobs| b.iter(|| sealer.seal_batch(black_box(jobs)).unwrap()));
+                });
+                let (mut sealed, mut verdicts) = (plain.clone(), Vec::with_capacity(PACKETS));
+                jobs(&mut sealed, &mut |jobs| sealer.seal_batch(jobs).unwrap());
+                group.bench_function(format!("open, with a copy/{}", backend.name()), |b| {
+                    b.iter(|| {
+                        packets.iter_mut().zip(&sealed).for_each(|((to, icv), (from, right))| {
+                            to.copy_from_slice(from);
+                            icv.copy_from_slice(right);
+                        });
+                        jobs(&mut packets, &mut |jobs| opener.open_batch(black_box(jobs), &mut verdicts));
+                        assert!(verdicts.iter().all(Result::is_ok));
+                    });
+                });
+            }
+        }
+    }
+}
+
 fn ivs(c: &mut Criterion) {
     let mut ivs = IvGenerator::new(&mut Counting(3));
     let mut iv = [0; 16];
@@ -112,6 +157,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = agreement, packets, ivs
+    targets = agreement, packets, batches, ivs
 }
 criterion_main!(benches);

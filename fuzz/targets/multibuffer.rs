@@ -88,10 +88,9 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn jobs(packets: &mut [Packet]) -> Vec<Text<'_>> {
-    let job = |packet| {
-        let Packet { associated, iv, text, suffix, icv } = packet;
+    fn job(Packet { associated, iv, text, suffix, icv }: &mut Packet) -> Text<'_> {
         Text { associated, iv, text, suffix, icv }
-    };
+    }
     packets.iter_mut().map(job).collect()
 }
 

@@ -113,7 +113,6 @@ pub(in crate::crypto) struct Chain<'a> {
     pub(in crate::crypto) text: &'a mut [u8],
 }
 
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no lanes"))]
 fn encrypt<E: EncryptCbc<L>, const L: usize>(engine: E, schedule: &Schedule, chains: &mut [Chain<'_>]) {
     for chains in chains.chunks_mut(L) {
         let mut blocks = [[0; 16]; L];
