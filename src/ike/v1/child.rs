@@ -359,6 +359,11 @@ impl Child {
         self.sas.iter().find(|sa| sa.outbound == outbound).map(|sa| sa.inbound)
     }
 
+    /// The SPI that the gateway receives on of the SA that we receive on with this one.
+    pub(super) fn outbound_of(&self, inbound: u32) -> Option<OutboundSpi> {
+        self.sas.iter().find(|sa| sa.inbound.value() == inbound).map(|sa| sa.outbound)
+    }
+
     /// All SPIs that we receive on.
     pub(super) fn inbound_spis(&self) -> impl Iterator<Item = InboundSpi> + '_ {
         self.sas.iter().map(|sa| sa.inbound)

@@ -156,7 +156,11 @@ impl Established {
     /// RFC 2408 §3.15: the SPIs are those that the gateway received on.
     fn receive_child_delete(&mut self, ctx: &mut Context<'_>, spi: OutboundSpi) {
         let Self { children, configuration, .. } = self;
-        let _ = children.iter_mut().any(|child| child.deleted_by_peer(ctx, spi, configuration));
+        let deleted = children.iter_mut().any(|child| child.deleted_by_peer(ctx, spi, configuration));
+        // RFC 2407 §4.6.3 wants the sender's SPI; a strongSwan that could not install its half names ours.
+        if let Some(outbound) = children.iter().find_map(|child| child.outbound_of(spi.value())).filter(|_| !deleted) {
+            let _ = children.iter_mut().any(|child| child.deleted_by_peer(ctx, outbound, configuration));
+        }
     }
 
     fn receive_association_delete(&mut self, ctx: &mut Context<'_>, cookies: Cookies) -> Flow {

@@ -98,10 +98,19 @@ fn k1_018_the_delete_of_the_sa_in_use_switches_to_one_that_waits() {
 }
 
 #[test]
-fn k1_017_our_own_spi_and_unknown_ones_delete_nothing() {
+fn k1_017_a_delete_that_names_our_spi_is_of_the_pair() {
+    let (mut client, mut peer, made) = up(profile());
+    let delete = peer.inform(&deletes(vec![delete_esp(made.client_spi)]));
+    let sent = client.receive(&delete);
+    let (answer, new) = peer.answer(&sent[0]);
+    client.receive(&answer);
+    assert_eq!(client.switched().last().unwrap().spi.to_octets(), new.gateway_spi);
+}
+
+#[test]
+fn k1_017_unknown_spis_delete_nothing() {
     let (mut client, mut peer, made) = up(profile());
     let odd = [
-        delete_esp(made.client_spi),
         delete_esp([0; 4]),
         delete_esp([9; 4]),
         Delete { protocol: 2, spis: vec![made.gateway_spi.to_vec()] },
