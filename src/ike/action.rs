@@ -275,6 +275,11 @@ pub enum Failure {
         /// What it answered, if it did: local then remote.
         answered: Option<(Vec<Selector>, Vec<Selector>)>,
     },
+    /// The gateway deletes every child SA as soon as it is made.
+    ChildrenDeleted {
+        /// In which exchange they were made.
+        phase: Phase,
+    },
     /// The gateway does not know NAT traversal (RFC 3947): there is no UDP encapsulation with it.
     NoEncapsulation {
         /// In which exchange.
@@ -361,6 +366,7 @@ impl Failure {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::IkeProposalRefused { .. }
+            | Self::ChildrenDeleted { .. }
             | Self::NoEncapsulation { .. }
             | Self::XauthWanted
             | Self::XauthRefused { .. }

@@ -101,6 +101,7 @@ impl Diagnosis {
             Failure::PeerIdentityUnexpected { expected, received } => {
                 refusal::identity_unexpected(expected, received, context)
             }
+            Failure::ChildrenDeleted { phase } => refusal::children_deleted(*phase, context),
             Failure::NoEncapsulation { phase } => refusal::no_encapsulation(*phase, context),
             Failure::XauthWanted => refusal::xauth_wanted(context),
             Failure::XauthRefused { user, message } => refusal::xauth_refused(user, message.as_deref(), context),

@@ -222,6 +222,18 @@ pub(super) fn method_unexpected(method: &str, context: &Context<'_>) -> Diagnosi
     }
 }
 
+pub(super) fn children_deleted(phase: Phase, context: &Context<'_>) -> Diagnosis {
+    Diagnosis {
+        exit: ExitKind::Other,
+        what: format!("{} deletes every child SA as soon as it is made in {}", context.gateway(), exchange(phase)),
+        key: Some(ESP_PROPOSALS),
+        ours: None,
+        theirs: Some("DELETE, several times within seconds".into()),
+        fix: "the gateway's log says why; often it agrees to a suite that its kernel cannot carry: write another one, on both sides"
+            .into(),
+    }
+}
+
 pub(super) fn no_encapsulation(phase: Phase, context: &Context<'_>) -> Diagnosis {
     Diagnosis {
         exit: ExitKind::Other,

@@ -108,6 +108,11 @@ fn one_of_each() -> Vec<(Failure, ExitKind, &'static [&'static str])> {
         (notify("notify 40000"), ExitKind::Other, &["notify 40000"]),
         (Failure::PeerViolation { what: "two SA payloads" }, ExitKind::Other, &["two SA payloads"]),
         (
+            Failure::ChildrenDeleted { phase: Phase::QuickMode },
+            ExitKind::Other,
+            &["quick mode", "[esp] proposals", "DELETE", "log"],
+        ),
+        (
             Failure::NoEncapsulation { phase: Phase::MainModeProposal },
             ExitKind::Other,
             &["NAT traversal", "RFC 3947", "switch"],
@@ -162,9 +167,10 @@ fn no_failure_is_left_out() {
         Failure::XauthWanted => 16,
         Failure::XauthRefused { .. } => 17,
         Failure::NoEncapsulation { .. } => 18,
+        Failure::ChildrenDeleted { .. } => 19,
     };
     let seen: std::collections::BTreeSet<i32> = one_of_each().iter().map(|(failure, ..)| number(failure)).collect();
-    assert!(seen.into_iter().eq(0..19));
+    assert!(seen.into_iter().eq(0..20));
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl Established {
             let waits = renews && child.can_wait(ctx.now, LAST_MOMENT);
             if child.is_unwanted() {
                 child.give_up(ctx);
-                self.none_left(Failure::ClosedByPeer)?;
+                self.none_left(Failure::ChildrenDeleted { phase: Phase::QuickMode })?;
                 continue;
             }
             if busy || waits {

@@ -28,6 +28,7 @@ pub(super) fn in_words(failure: &Failure) -> String {
         Failure::XauthWanted => "the gateway asks for a name and a password, and none is configured".into(),
         Failure::XauthRefused { user, .. } => format!("the gateway refuses the password of {user}"),
         Failure::AddressRefused { reason } => reason.clone(),
+        Failure::ChildrenDeleted { .. } => "the gateway deletes it as soon as it is made".into(),
         Failure::NoEncapsulation { .. } => "the gateway announces no NAT traversal".into(),
         Failure::Unsendable { .. } => "IKEv1 has no words for what is configured".into(),
         Failure::ClosedByPeer => "the gateway ended it".into(),

@@ -1,7 +1,7 @@
 //! Deletes, errors and other news, and what is none.
 
 use super::kit::*;
-use crate::ike::action::{DropReason, Event, Failure};
+use crate::ike::action::{DropReason, Event, Failure, Phase};
 use crate::ike::v1::message::{Delete, Informational, Notify};
 use crate::ike::wire::chain::Contents;
 use crate::ike::wire::registry;
@@ -67,7 +67,7 @@ fn a_gateway_that_deletes_a_child_again_and_again_is_not_asked_for_ever() {
         made = new;
     }
     assert!(client.installed().len() <= 5, "{}", client.installed().len());
-    assert_eq!(client.failure(), Some(&Failure::ClosedByPeer));
+    assert_eq!(client.failure(), Some(&Failure::ChildrenDeleted { phase: Phase::QuickMode }));
 }
 
 #[test]
