@@ -407,6 +407,7 @@ impl Tunnel {
                 self.progress(Progress::Displaced { remote, identity });
                 wait
             }
+            None if matches!(failure, Failure::ChildrenDeleted { .. }) => jittered(policy.refused, &mut *self.random),
             // What worked a moment ago is tried again soon, but not by all replicas in the same instant.
             None => jittered(policy.first, &mut *self.random),
         };
