@@ -33,6 +33,23 @@ fn k1_017_v_13_deleted_children_come_back() {
 }
 
 #[test]
+fn a_gateway_that_deletes_every_child_is_asked_again_after_some_seconds() {
+    let mut scene = plain();
+    for round in 1..=6 {
+        scene.gateway.impairments.push(Impairment::After(round * 4 * PACE, Deed::DeleteChildren));
+    }
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    assert!(world.run_until(MINUTE, |world| !world.client.is_up()));
+    let seen = failures(&world);
+    assert!(matches!(seen.as_slice(), [Failure::ChildrenDeleted { .. }]), "{seen:?}");
+    let down = world.now();
+    world.gateway.settings_mut().impairments.clear();
+    assert!(world.run_until_up(MINUTE));
+    assert!(world.now().since(down) >= Duration::from_secs(5), "{:?}", story(&world));
+}
+
+#[test]
 fn k1_017_deletes_of_what_nobody_knows_are_ignored() {
     for payloads in [
         vec![delete_payload(3, &[&[9, 9, 9, 9]])],
