@@ -72,10 +72,11 @@ impl CbcHmacSealer {
             return group.iter_mut().flatten().try_for_each(|job| self.key.encrypt(job.iv, job.text));
         };
         let mut chains: [Chain<'_>; GROUP] = Default::default();
+        let chains = chains.get_mut(..group.len()).unwrap_or_default();
         for (chain, job) in chains.iter_mut().zip(group.iter_mut().flatten()) {
             *chain = Chain { block: *job.iv.first_chunk().ok_or(BadLength)?, text: job.text };
         }
-        lanes.encrypt(&mut chains);
+        lanes.encrypt(chains);
         let mut rest = chains.iter_mut().filter(|chain| !chain.text.is_empty());
         rest.try_for_each(|chain| self.key.encrypt(&chain.block, chain.text))
     }

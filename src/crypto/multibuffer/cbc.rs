@@ -66,6 +66,8 @@ impl EncryptionLanes {
     pub(in crate::crypto) fn encrypt(&self, chains: &mut [Chain<'_>]) {
         match self.kind {
             #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(avx512, _) if chains.len() <= 8 => encrypt(AesNi(avx512.avx2()), &self.schedule, chains),
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx512(avx512, _) => encrypt(Vaes(avx512), &self.schedule, chains),
             #[cfg(target_arch = "x86_64")]
             Kind::ShaNi(avx2, _) | Kind::Avx2(avx2) => encrypt(AesNi(avx2), &self.schedule, chains),

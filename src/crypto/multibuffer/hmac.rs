@@ -10,9 +10,16 @@ use crate::crypto::multibuffer::message::{Blocks, Message, Word};
 use crate::crypto::multibuffer::x86::{self, avx2, avx2_wide, avx512, avx512_wide, sha_ni};
 use crate::crypto::multibuffer::{Backend, Kind};
 
-/// From so many messages on, sixteen lanes are faster than pairs of them; measured.
+/// From so many messages on the lanes are faster than the next best; measured, docs/decisions/0007.
 #[cfg(target_arch = "x86_64")]
-const SIXTEEN_FROM: usize = 10;
+mod from {
+    pub(super) const SIXTEEN_OF_SHA_256: usize = 11;
+    pub(super) const SIXTEEN_OF_SHA_1: usize = 8;
+    pub(super) const EIGHT_OF_SHA_1: usize = 7;
+    /// Beside one message without the SHA extensions.
+    pub(super) const EIGHT_WITHOUT_SHA_NI: usize = 3;
+    pub(super) const SHA_512: usize = 2;
+}
 
 /// A message's whole HMAC, as many of its octets as the hash has.
 pub(in crate::crypto) type Tag = [u8; 64];
@@ -88,38 +95,40 @@ impl HmacLanes {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(avx512, pairs) => {
                 let done = match &self.key {
-                    Key::Sha1(key) => key.tags(avx512::Sha1(avx512), messages, tags, SIXTEEN_FROM),
-                    Key::Sha256(key) => key.tags(avx512::Sha256(avx512), messages, tags, SIXTEEN_FROM),
-                    Key::Sha512(key) => key.tags(avx512_wide::Sha512(avx512), messages, tags, 2),
+                    Key::Sha1(key) => key.tags(avx512::Sha1(avx512), messages, tags, from::SIXTEEN_OF_SHA_1),
+                    Key::Sha256(key) => key.tags(avx512::Sha256(avx512), messages, tags, from::SIXTEEN_OF_SHA_256),
+                    Key::Sha512(key) => key.tags(avx512_wide::Sha512(avx512), messages, tags, from::SHA_512),
                 };
-                let (Some(sha_ni), Some(messages), Some(tags)) = (pairs, messages.get(done..), tags.get_mut(done..))
-                else {
-                    return done;
-                };
-                done.saturating_add(self.pairs(sha_ni, messages, tags))
+                pairs.map_or(done, |sha_ni| self.pairs(sha_ni, messages, tags, done))
             }
             #[cfg(target_arch = "x86_64")]
             Kind::ShaNi(avx2, sha_ni) => match &self.key {
-                Key::Sha512(key) => key.tags(avx2_wide::Sha512(avx2), messages, tags, 2),
-                Key::Sha1(_) | Key::Sha256(_) => self.pairs(sha_ni, messages, tags),
+                Key::Sha512(key) => key.tags(avx2_wide::Sha512(avx2), messages, tags, from::SHA_512),
+                Key::Sha256(_) => self.pairs(sha_ni, messages, tags, 0),
+                Key::Sha1(key) => {
+                    let done = key.tags(avx2::Sha1(avx2), messages, tags, from::EIGHT_OF_SHA_1);
+                    self.pairs(sha_ni, messages, tags, done)
+                }
             },
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(avx2) => match &self.key {
-                Key::Sha1(key) => key.tags(avx2::Sha1(avx2), messages, tags, 3),
-                Key::Sha256(key) => key.tags(avx2::Sha256(avx2), messages, tags, 3),
-                Key::Sha512(key) => key.tags(avx2_wide::Sha512(avx2), messages, tags, 2),
+                Key::Sha1(key) => key.tags(avx2::Sha1(avx2), messages, tags, from::EIGHT_WITHOUT_SHA_NI),
+                Key::Sha256(key) => key.tags(avx2::Sha256(avx2), messages, tags, from::EIGHT_WITHOUT_SHA_NI),
+                Key::Sha512(key) => key.tags(avx2_wide::Sha512(avx2), messages, tags, from::SHA_512),
             },
             Kind::Portable => 0,
         }
     }
 
+    /// Those behind the first `done`; how many are done then.
     #[cfg(target_arch = "x86_64")]
-    fn pairs(&self, sha_ni: x86::ShaNi, messages: &[Message<'_>], tags: &mut [Tag]) -> usize {
-        match &self.key {
+    fn pairs(&self, sha_ni: x86::ShaNi, messages: &[Message<'_>], tags: &mut [Tag], done: usize) -> usize {
+        let (Some(messages), Some(tags)) = (messages.get(done..), tags.get_mut(done..)) else { return done };
+        done.saturating_add(match &self.key {
             Key::Sha1(key) => key.tags(sha_ni::Sha1(sha_ni), messages, tags, 2),
             Key::Sha256(key) => key.tags(sha_ni::Sha256(sha_ni), messages, tags, 2),
             Key::Sha512(_) => 0,
-        }
+        })
     }
 }
 
@@ -174,10 +183,14 @@ impl<W: Word> Midstates<W> {
             let shortest = runs.iter().map(|run| run.len()).filter(|len| *len > 0).min();
             let Some(octets) = shortest else { break };
             engine.compress(&mut state, &runs, octets.checked_div(W::BLOCK).unwrap_or(0));
-            for (index, lane) in lanes.iter_mut().enumerate() {
-                if lane.advance(octets) {
-                    copy_lane(&mut digests, &state, index);
-                }
+            let mut ended = [false; L];
+            ended.iter_mut().zip(&mut lanes).for_each(|(ended, lane)| *ended = lane.advance(octets));
+            if ended == [true; L] {
+                digests.iter_mut().zip(&state.0).for_each(|(to, from)| *to = *from);
+                break;
+            }
+            for (lane, _) in ended.into_iter().enumerate().filter(|(_, ended)| *ended) {
+                copy_lane(&mut digests, &state, lane);
             }
         }
         let mut rest = digests.iter_mut().skip(self.words);

@@ -102,16 +102,16 @@ impl<'a, W: Word> Blocks<'a, W> {
         let (head, tail) = self.edges.as_mut().split_at_mut_checked(W::BLOCK).unwrap_or_default();
         let from_text = W::BLOCK.saturating_sub(message.lead());
         let used = if let Some((start, rest)) = text.split_at_checked(from_text) {
-            write(head, &[associated, iv, start]);
+            write(head, [associated, iv, start]);
             let whole = rest.len().saturating_sub(rest.len() & W::BLOCK.saturating_sub(1));
             let (middle, last) = rest.split_at_checked(whole).unwrap_or_default();
             self.middle = middle;
             self.stage = Stage::Head;
-            write(tail, &[last, suffix, &[0x80]])
+            write(tail, [last, suffix, &[0x80]])
         } else {
             self.middle = &[];
             self.stage = Stage::Tail;
-            write(tail, &[associated, iv, text, suffix, &[0x80]])
+            write(tail, [associated, iv, text, suffix, &[0x80]])
         };
         let blocks = if used.saturating_add(W::LENGTH) <= W::BLOCK { W::BLOCK } else { W::BLOCK.saturating_mul(2) };
         let length = W::bits(message.len().saturating_add(W::BLOCK));
@@ -152,14 +152,37 @@ impl<'a, W: Word> Blocks<'a, W> {
 }
 
 /// Writes the parts one behind the other; how many octets they are.
-fn write(to: &mut [u8], parts: &[&[u8]]) -> usize {
+#[inline]
+fn write<const N: usize>(to: &mut [u8], parts: [&[u8]; N]) -> usize {
     let mut at = 0usize;
     for part in parts {
         let end = at.saturating_add(part.len());
         if let Some(room) = to.get_mut(at..end) {
-            room.copy_from_slice(part);
+            copy(room, part);
         }
         at = end;
     }
     at
+}
+
+/// The lengths that ESP has most are copied without a call.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    fn fixed<const N: usize>(to: &mut [u8], from: &[u8]) {
+        if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
+            *to = *from;
+        }
+    }
+    match from.len() {
+        0 => {}
+        1 => fixed::<1>(to, from),
+        4 => fixed::<4>(to, from),
+        8 => fixed::<8>(to, from),
+        16 => fixed::<16>(to, from),
+        24 => fixed::<24>(to, from),
+        40 => fixed::<40>(to, from),
+        56 => fixed::<56>(to, from),
+        104 => fixed::<104>(to, from),
+        _ => to.copy_from_slice(from),
+    }
 }

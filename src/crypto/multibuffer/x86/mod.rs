@@ -30,8 +30,14 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("vaes")
+            && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("aes");
         all.then_some(Self(()))
+    }
+
+    /// What has AVX-512 has AVX2.
+    pub(super) fn avx2(self) -> Avx2 {
+        Avx2(())
     }
 }
 
