@@ -6,5 +6,6 @@
 
 mod dataplane;
 mod namespace;
+mod pair;
 mod routes;
 mod tun;

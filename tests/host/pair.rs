@@ -1,0 +1,180 @@
+//! Two data planes that face each other over a link, with the keys an IKE would have installed.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use vpnd::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection, ProtectionKeys};
+use vpnd::crypto::secret::Secret;
+use vpnd::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents};
+use vpnd::io::batch::Gateway;
+use vpnd::io::tun::Tun;
+use vpnd::io::udp::{UdpOptions, UdpSocket, UdpSockets};
+use vpnd::os::clock::Clock;
+use vpnd::os::random::OsRandom;
+use vpnd::sa::command::{ChildId, DataCommand, DataReport, InboundParameters, OutboundParameters};
+use vpnd::sa::lifetime::Lifetime;
+use vpnd::sa::path::{Framing, Path};
+use vpnd::sa::selector::Selector;
+use vpnd::sa::spi::{InboundSpi, OutboundSpi};
+use vpnd::sa::suite::EspSuite;
+
+use crate::namespace::{Namespace, ip, thread_id};
+
+pub(crate) const GCM: Protection = Protection::Aead(Aead::AesGcm(AesKey::Aes256, GcmIcv::Sixteen));
+pub(crate) const CBC: Protection =
+    Protection::CbcHmac { encryption: Cbc::Aes(AesKey::Aes256), integrity: Integrity::HmacSha256_128 };
+pub(crate) const CHILD: ChildId = ChildId(1);
+
+pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), work).await.expect("nothing happened") })
+}
+
+/// One end: a namespace with a TUN device `t0`, an outer address on `outer` and a running data plane.
+pub(crate) struct End {
+    pub(crate) namespace: Namespace,
+    pub(crate) plane: DataPlane,
+    pub(crate) events: DataPlaneEvents,
+    pub(crate) outer: SocketAddr,
+}
+
+/// Two ends with outer and inner addresses of both families. `.1` is the first, `.2` the second.
+pub(crate) struct Pair {
+    pub(crate) ends: [End; 2],
+}
+
+impl Pair {
+    pub(crate) fn new(outer_family: &str) -> Self {
+        let namespaces = [Namespace::new(), Namespace::new()];
+        let other = namespaces[1].run(thread_id);
+        namespaces[0].run(move || {
+            ip("link add outer type veth peer name far");
+            ip(&format!("link set far netns {other} name outer"));
+        });
+        let mut number = 0_u8;
+        let ends = namespaces.map(|namespace| {
+            number += 1;
+            End::new(namespace, number, outer_family)
+        });
+        let pair = Self { ends };
+        for (end, peer) in [(0, 1), (1, 0)] {
+            let remote = pair.ends[peer].outer.ip();
+            let gateway = Gateway { remote, local: pair.ends[end].outer, bare_port: Some(500) };
+            wait_for(pair.ends[end].plane.admit(vec![gateway])).unwrap();
+        }
+        pair
+    }
+
+    pub(crate) fn path(&self, from: usize) -> Path {
+        Path { local: self.ends[from].outer, remote: self.ends[1 - from].outer, framing: Framing::Marked }
+    }
+
+    /// Installs one child SA in both ends.
+    pub(crate) fn install(&self, protection: Protection) {
+        for end in [0, 1] {
+            self.install_inbound(end, protection);
+        }
+        for end in [0, 1] {
+            self.install_outbound(end, protection);
+        }
+    }
+
+    pub(crate) fn install_inbound(&self, end: usize, protection: Protection) {
+        let sa = InboundParameters {
+            spi: InboundSpi::new(spi_of_receiver(end)).unwrap(),
+            suite: EspSuite { protection, esn: false },
+            keys: keys_towards(end, protection),
+            sources: inner_networks(1 - end),
+            destinations: inner_networks(end),
+            replay_window: 1024,
+            lifetime: Lifetime::default(),
+        };
+        let command = DataCommand::InstallInbound { child: CHILD, sa: Box::new(sa) };
+        wait_for(self.ends[end].plane.apply(command)).unwrap();
+    }
+
+    pub(crate) fn install_outbound(&self, end: usize, protection: Protection) {
+        let peer = 1 - end;
+        let sa = OutboundParameters {
+            spi: OutboundSpi::new(spi_of_receiver(peer)).unwrap(),
+            suite: EspSuite { protection, esn: false },
+            keys: keys_towards(peer, protection),
+            sources: inner_networks(end),
+            destinations: inner_networks(peer),
+            path: self.path(end),
+            lifetime: Lifetime::default(),
+        };
+        let command = DataCommand::SwitchOutbound { child: CHILD, sa: Box::new(sa) };
+        wait_for(self.ends[end].plane.apply(command)).unwrap();
+    }
+}
+
+impl End {
+    fn new(namespace: Namespace, number: u8, outer_family: &str) -> Self {
+        let outer_ip: IpAddr = match outer_family {
+            "ipv4" => format!("192.0.2.{number}").parse().unwrap(),
+            _ => format!("2001:db8:2::{number}").parse().unwrap(),
+        };
+        let (plane, events, outer) = namespace.run(move || {
+            let peer = 3 - number;
+            let tun = Tun::open("t0").unwrap();
+            for command in [
+                "link set outer addrgenmode none".to_owned(),
+                "link set t0 addrgenmode none".to_owned(),
+                "link set outer up".to_owned(),
+                "link set t0 mtu 1400 up".to_owned(),
+                format!("addr add 192.0.2.{number}/24 dev outer"),
+                format!("-6 addr add 2001:db8:2::{number}/64 dev outer nodad"),
+                format!("addr add 10.9.{number}.1/32 dev t0"),
+                format!("-6 addr add 2001:db8:{number}0::1/128 dev t0 nodad"),
+                format!("route add 10.9.{peer}.0/24 dev t0 src 10.9.{number}.1"),
+                format!("-6 route add 2001:db8:{peer}0::/64 dev t0 src 2001:db8:{number}0::1"),
+            ] {
+                ip(&command);
+            }
+            let bind = SocketAddr::new(outer_ip, 0);
+            let socket = UdpSocket::bind(&UdpOptions { bind, ..UdpOptions::towards(outer_ip) }).unwrap();
+            let outer = socket.bound();
+            let sockets = match outer_ip {
+                IpAddr::V4(_) => UdpSockets { ipv4: Some(socket), ipv6: None },
+                IpAddr::V6(_) => UdpSockets { ipv4: None, ipv6: Some(socket) },
+            };
+            let (plane, events) = DataPlane::start(tun, sockets, Clock::start(), &mut OsRandom).unwrap();
+            (plane, events, outer)
+        });
+        Self { namespace, plane, events, outer }
+    }
+}
+
+fn inner_networks(end: usize) -> Vec<Selector> {
+    let number = end + 1;
+    vec![
+        Selector::from_prefix(format!("10.9.{number}.0").parse().unwrap(), 24).unwrap(),
+        Selector::from_prefix(format!("2001:db8:{number}0::").parse().unwrap(), 64).unwrap(),
+    ]
+}
+
+fn spi_of_receiver(end: usize) -> u32 {
+    0x1000 + u32::try_from(end).unwrap()
+}
+
+fn keys_towards(end: usize, protection: Protection) -> ProtectionKeys {
+    let octet = 0x40 + u8::try_from(end).unwrap();
+    ProtectionKeys {
+        encryption: Secret::new(vec![octet; protection.encryption_key_len()]),
+        integrity: Secret::new(vec![octet; protection.integrity_key_len()]),
+    }
+}
+
+pub(crate) fn expect_report(end: &mut End, wanted: impl Fn(&DataReport) -> bool) {
+    wait_for(async {
+        loop {
+            match end.events.news.recv().await.expect("the data plane ended") {
+                DataNews::Report(report) if wanted(&report) => return,
+                DataNews::Report(_) => {}
+                DataNews::Failed(failure) => panic!("{failure}"),
+            }
+        }
+    });
+}
