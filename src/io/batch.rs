@@ -2,10 +2,11 @@
 //!
 //! It knows which datagrams are let in at all, by the sender's address. What is in them is `esp`'s matter.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::esp::batch::{self, Batch};
+use crate::io::offload::header::Header;
 use crate::io::tun::{self, Tun};
 use crate::io::udp::{Arrival, BATCH, Departure, UdpSocket, UdpSockets};
 use crate::sa::path::{Framing, Path};
@@ -17,7 +18,7 @@ use crate::sa::path::{Framing, Path};
 pub fn read_inner(tun: &Tun, batch: &mut Batch) -> io::Result<()> {
     while let Some(vacant) = batch.vacant() {
         match tun.read(vacant) {
-            Ok(len) => batch.fill_inner(len),
+            Ok((_, len)) => batch.fill_inner(len),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -33,7 +34,7 @@ pub fn read_inner(tun: &Tun, batch: &mut Batch) -> io::Result<()> {
 pub fn write_inner(tun: &Tun, batch: &Batch) -> io::Result<u64> {
     let mut refused = 0_u64;
     for packet in batch.inner() {
-        match tun.write(packet) {
+        match tun.write(&Header::default(), &[IoSlice::new(packet)]) {
             Ok(()) => {}
             Err(error) if tun::is_gone(&error) => return Err(error),
             Err(_) => refused = refused.saturating_add(1),

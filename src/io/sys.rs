@@ -87,7 +87,8 @@ fn milliseconds(limit: Duration) -> libc::c_int {
 }
 
 /// TUNSETIFF on an open `/dev/net/tun`; gives the name the kernel chose. `name` may hold one `%d`, and has at most 15 octets.
-pub(super) fn attach_tun(fd: BorrowedFd<'_>, name: &str) -> io::Result<String> {
+/// `flags` are those beside IFF_TUN and IFF_NO_PI.
+pub(super) fn attach_tun(fd: BorrowedFd<'_>, name: &str, flags: libc::c_int) -> io::Result<String> {
     // SAFETY: all zero is a valid ifreq.
     let mut request: libc::ifreq = unsafe { mem::zeroed() };
     if name.len() >= request.ifr_name.len() || name.contains('\0') {
@@ -96,13 +97,19 @@ pub(super) fn attach_tun(fd: BorrowedFd<'_>, name: &str) -> io::Result<String> {
     for (slot, octet) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *slot = libc::c_char::from_ne_bytes([octet]);
     }
-    let flags = libc::IFF_TUN | libc::IFF_NO_PI;
+    let flags = libc::IFF_TUN | libc::IFF_NO_PI | flags;
     request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).unwrap_or_default();
     // SAFETY: TUNSETIFF reads and writes one ifreq, which `request` is.
     checked(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
     // SAFETY: the array started as zeros, at most 15 octets were written by us, and the kernel ends what it writes with a zero.
     let chosen = unsafe { CStr::from_ptr(request.ifr_name.as_ptr()) };
     Ok(chosen.to_string_lossy().into_owned())
+}
+
+/// TUNSETOFFLOAD: what may be unfinished in the packets that are read.
+pub(super) fn set_tun_offload(fd: BorrowedFd<'_>, features: libc::c_uint) -> io::Result<()> {
+    // SAFETY: the argument is a number, not a pointer.
+    checked(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(features)) }).map(|_| ())
 }
 
 /// Whether the calling thread's network namespace has a device of this name.

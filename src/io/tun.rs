@@ -1,13 +1,14 @@
 //! The TUN device: opened by name, non-persistent, so that it vanishes with the process.
 //!
-//! It reads and writes whole IP packets. Its MTU, addresses and routes are `os`'s matter.
+//! It reads and writes whole IP packets, each with what is unfinished in it. Its MTU, addresses and routes are `os`'s matter.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
+use crate::io::offload::header::{self, Header};
 use crate::io::{capability::Capabilities, sys};
 
 /// The device node of the TUN driver.
@@ -19,19 +20,63 @@ pub const DEFAULT_NAME: &str = "vpnd%d";
 /// Octets of the longest interface name (IFNAMSIZ without the closing zero).
 const LONGEST_NAME: usize = 15;
 
+/// Parts of one written packet, at most: headers and the payloads of the longest train.
+pub const MAX_PARTS: usize = 127;
+
+/// Work that the kernel leaves to the reader of the device. Each step holds the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Offload {
+    /// Packets as on a wire, in both directions.
+    None,
+    /// The virtio header stands before each packet: super-packets can be written. What is read is as on a wire.
+    Header,
+    /// Packets that are read may have an unfinished checksum.
+    Checksum,
+    /// And TCP super-packets are read.
+    Tcp,
+    /// And UDP super-packets are read (Linux 6.2).
+    Udp,
+}
+
+impl Offload {
+    /// All steps, from the one that does most.
+    const DOWNWARDS: [Self; 5] = [Self::Udp, Self::Tcp, Self::Checksum, Self::Header, Self::None];
+
+    /// What TUNSETOFFLOAD is asked for.
+    const fn features(self) -> libc::c_uint {
+        const TCP: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+        match self {
+            Self::None | Self::Header => 0,
+            Self::Checksum => libc::TUN_F_CSUM,
+            Self::Tcp => TCP,
+            Self::Udp => TCP | libc::TUN_F_USO4 | libc::TUN_F_USO6,
+        }
+    }
+}
+
 /// A TUN device. Reading and writing take `&self`: one thread reads while another writes.
 #[derive(Debug)]
 pub struct Tun {
     file: File,
     name: String,
+    offload: Offload,
 }
 
 impl Tun {
     /// Opens a device called `name` (it may end in `%d` for the first free number), non-blocking. It is down and has no address.
+    /// The kernel leaves as much work to us as can be done here.
     ///
     /// # Errors
     /// [`TunError`] tells what the host refuses, and what helps.
     pub fn open(name: &str) -> Result<Self, TunError> {
+        Self::open_with(name, Offload::Header)
+    }
+
+    /// Opens a device with at most the offload `most`; less where the kernel refuses that.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn open_with(name: &str, most: Offload) -> Result<Self, TunError> {
         let name = checked_name(name)?;
         let file = OpenOptions::new()
             .read(true)
@@ -39,12 +84,12 @@ impl Tun {
             .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
             .open(DEVICE_NODE)
             .map_err(TunError::from_open)?;
-        let chosen = sys::attach_tun(file.as_fd(), name).map_err(|error| {
+        let (offload, chosen) = attach(file.as_fd(), name, most).map_err(|error| {
             let net_admin = Capabilities::effective().ok().map(Capabilities::has_net_admin);
             let taken = sys::device_exists(name);
             TunError::from_attach(error, name, net_admin, taken)
         })?;
-        Ok(Self { file, name: chosen })
+        Ok(Self { file, name: chosen, offload })
     }
 
     /// The device's name as the kernel knows it.
@@ -52,21 +97,69 @@ impl Tun {
         &self.name
     }
 
-    /// Reads one packet into `buffer`; `WouldBlock` when there is none. A longer packet is cut to the buffer.
+    /// Which step of offload is in use.
+    pub const fn offload(&self) -> Offload {
+        self.offload
+    }
+
+    /// Reads one packet into `buffer`: what is unfinished in it, and its octets. `WouldBlock` when there is none. A longer packet is cut to the buffer.
     ///
     /// # Errors
     /// [`is_gone`] says of an error whether the device was removed; any other concerns one packet.
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.file).read(buffer)
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<(Header, usize)> {
+        if self.offload == Offload::None {
+            return Ok((Header::default(), (&self.file).read(buffer)?));
+        }
+        let mut octets = [0; header::LEN];
+        let parts = &mut [IoSliceMut::new(&mut octets), IoSliceMut::new(buffer)];
+        let read = (&self.file).read_vectored(parts)?;
+        let len = read.checked_sub(header::LEN).ok_or(io::ErrorKind::InvalidData)?;
+        let header = Header::parse(&octets).map_err(|_| io::ErrorKind::InvalidData)?;
+        Ok((header, len))
     }
 
-    /// Writes one packet, as if it had arrived on the device.
+    /// Writes one packet of at most [`MAX_PARTS`] parts, as if it had arrived on the device.
     ///
     /// # Errors
-    /// As for [`Self::read`]. While the device is down every write is refused with EIO.
-    pub fn write(&self, packet: &[u8]) -> io::Result<()> {
-        (&self.file).write(packet).map(|_| ())
+    /// As for [`Self::read`]. `InvalidInput` for an unfinished packet where the device has no header to say so, and for too many parts.
+    /// While the device is down every write is refused with EIO.
+    pub fn write(&self, header: &Header, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let octets = header.to_octets();
+        if self.offload == Offload::None {
+            return if header.is_plain() {
+                write_parts(&self.file, parts)
+            } else {
+                Err(io::ErrorKind::InvalidInput.into())
+            };
+        }
+        let mut all = [IoSlice::new(&octets); MAX_PARTS.saturating_add(1)];
+        let end = parts.len().saturating_add(1);
+        all.get_mut(1..end).ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(parts);
+        write_parts(&self.file, all.get(..end).unwrap_or_default())
     }
+}
+
+/// Attaches to the device with the best step that the kernel takes.
+fn attach(file: BorrowedFd<'_>, name: &str, most: Offload) -> io::Result<(Offload, String)> {
+    if most == Offload::None {
+        return Ok((Offload::None, sys::attach_tun(file, name, 0)?));
+    }
+    let chosen = match sys::attach_tun(file, name, libc::IFF_VNET_HDR) {
+        Ok(chosen) => chosen,
+        // A kernel without the header; or the name is at fault, and then it is again.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            return Ok((Offload::None, sys::attach_tun(file, name, 0)?));
+        }
+        Err(error) => return Err(error),
+    };
+    let takes = |step: &Offload| *step == Offload::Header || sys::set_tun_offload(file, step.features()).is_ok();
+    let step = Offload::DOWNWARDS.into_iter().filter(|step| *step <= most).find(takes);
+    Ok((step.unwrap_or(Offload::Header), chosen))
+}
+
+/// One write is one packet.
+fn write_parts(mut file: &File, parts: &[IoSlice<'_>]) -> io::Result<()> {
+    file.write_vectored(parts).map(|_| ())
 }
 
 impl AsFd for Tun {

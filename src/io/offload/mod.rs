@@ -3,3 +3,4 @@
 //! It knows headers of IP, TCP and UDP. It does not know the device (`tun`), nor ESP.
 
 pub mod checksum;
+pub mod header;
