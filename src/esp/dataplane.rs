@@ -111,8 +111,15 @@ impl Interval {
     }
 }
 
-#[derive(Debug, Default)]
+/// Has its memory from the start: it fills on the packet path.
+#[derive(Debug)]
 pub(in crate::esp) struct Reports(VecDeque<DataReport>);
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self(VecDeque::with_capacity(MAX_REPORTS))
+    }
+}
 
 impl Reports {
     pub(in crate::esp) fn push(&mut self, report: DataReport, counters: &mut Counters) {

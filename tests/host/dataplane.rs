@@ -1,51 +1,25 @@
 //! Two data planes that face each other over a link: what passes, what does not, and how they end.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket as PlainSocket};
-use std::time::Duration;
+use std::net::{SocketAddr, UdpSocket as PlainSocket};
 
 use vpnd::daemon::data_thread::{DataNews, Direction, OrderError};
 use vpnd::esp::counters::DropReason;
 use vpnd::sa::command::{DataCommand, DataReport};
 use vpnd::sa::path::{Framing, Path};
+use vpnd::sa::suite::EspSuite;
 
 use crate::namespace::ip;
 use crate::pair::{CBC, CHILD, End, GCM, Pair, expect_report, wait_for};
-
-/// Sends a megabyte from the first end to `address` at the second and has it sent back.
-fn echo_a_megabyte(pair: &Pair, address: &str) {
-    let listen: SocketAddr = SocketAddr::new(address.parse().unwrap(), 7777);
-    let listener = pair.ends[1].namespace.run(move || TcpListener::bind(listen).unwrap());
-    let server = std::thread::spawn(move || {
-        let (mut stream, from) = listener.accept().unwrap();
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).unwrap();
-        stream.write_all(&all).unwrap();
-        from.ip()
-    });
-    let mut stream = pair.ends[0].namespace.run(move || TcpStream::connect(listen).unwrap());
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let sent: Vec<u8> = (0_u32..1_000_000).map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
-    let mut writer = stream.try_clone().unwrap();
-    let copy = sent.clone();
-    let writing = std::thread::spawn(move || {
-        writer.write_all(&copy).unwrap();
-        writer.shutdown(std::net::Shutdown::Write).unwrap();
-    });
-    let mut back = Vec::new();
-    stream.read_to_end(&mut back).unwrap();
-    writing.join().unwrap();
-    assert!(back == sent, "{} octets came back changed", back.len());
-    assert!(matches!(server.join().unwrap().to_string().as_str(), "10.9.1.1" | "2001:db8:10::1"));
-}
+use crate::traffic::{echo, exchange_datagrams};
 
 #[test]
-fn t_14_tcp_passes_both_ways_for_every_pair_of_families() {
+fn t_14_tcp_and_udp_pass_both_ways_for_every_pair_of_families() {
     for (outer, protection) in [("ipv4", GCM), ("ipv6", CBC)] {
         let mut pair = Pair::new(outer);
         pair.install(protection);
         for inner in ["10.9.2.1", "2001:db8:20::1"] {
-            echo_a_megabyte(&pair, inner);
+            echo(&pair, inner, 1_000_000);
+            exchange_datagrams(&pair, inner, 50);
         }
         let [first, second] = &mut pair.ends;
         expect_report(second, |report| matches!(report, DataReport::InboundSeen { child: CHILD, .. }));
@@ -62,7 +36,7 @@ fn t_14_tcp_passes_both_ways_for_every_pair_of_families() {
 #[test]
 fn nothing_leaves_before_a_child_is_there_and_after_it_was_removed() {
     let mut pair = Pair::new("ipv4");
-    pair.install_inbound(1, GCM);
+    pair.install_inbound(1, EspSuite { protection: GCM, esn: false });
     let send = |pair: &Pair| {
         pair.ends[0].namespace.run(|| {
             PlainSocket::bind("10.9.1.1:0").unwrap().send_to(b"early", "10.9.2.1:9").unwrap();
@@ -131,7 +105,7 @@ fn more_ike_than_anybody_hears_is_dropped_and_counted_and_esp_goes_on() {
     for _ in 0..200 {
         pair.ends[0].plane.sockets().send_ike(&to, b"flood").unwrap();
     }
-    echo_a_megabyte(&pair, "10.9.2.1");
+    echo(&pair, "10.9.2.1", 1_000_000);
     let (_, inbound) = wait_for(pair.ends[1].plane.counters()).unwrap();
     assert_eq!(inbound.path.ike, 200);
     assert_eq!(inbound.unheard, 200 - 64);

@@ -1,11 +1,13 @@
 //! What only a real kernel can show: TUN devices, addresses, routes. Each test works in network namespaces of its own, which vanish with
 //! its threads; none touches the machine's. Needs root, and fails loudly without.
 //!
-//! Unsafe code: namespaces and capabilities of a thread have no safe interface.
+//! Unsafe code: namespaces and capabilities of a thread have no safe interface, and neither has an allocator that counts.
 #![allow(unsafe_code, missing_docs)]
 
+mod allocation;
 mod dataplane;
 mod namespace;
 mod pair;
 mod routes;
+mod traffic;
 mod tun;

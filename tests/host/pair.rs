@@ -72,41 +72,54 @@ impl Pair {
 
     /// Installs one child SA in both ends.
     pub(crate) fn install(&self, protection: Protection) {
+        self.install_suite(EspSuite { protection, esn: false });
+    }
+
+    pub(crate) fn install_suite(&self, suite: EspSuite) {
         for end in [0, 1] {
-            self.install_inbound(end, protection);
+            self.install_inbound(end, suite);
         }
         for end in [0, 1] {
-            self.install_outbound(end, protection);
+            self.install_outbound(end, suite);
         }
     }
 
-    pub(crate) fn install_inbound(&self, end: usize, protection: Protection) {
-        let sa = InboundParameters {
-            spi: InboundSpi::new(spi_of_receiver(end)).unwrap(),
-            suite: EspSuite { protection, esn: false },
-            keys: keys_towards(end, protection),
-            sources: inner_networks(1 - end),
-            destinations: inner_networks(end),
-            replay_window: 1024,
-            lifetime: Lifetime::default(),
-        };
-        let command = DataCommand::InstallInbound { child: CHILD, sa: Box::new(sa) };
+    pub(crate) fn install_inbound(&self, end: usize, suite: EspSuite) {
+        let command = DataCommand::InstallInbound { child: CHILD, sa: Box::new(inbound_sa(end, suite)) };
         wait_for(self.ends[end].plane.apply(command)).unwrap();
     }
 
-    pub(crate) fn install_outbound(&self, end: usize, protection: Protection) {
-        let peer = 1 - end;
-        let sa = OutboundParameters {
-            spi: OutboundSpi::new(spi_of_receiver(peer)).unwrap(),
-            suite: EspSuite { protection, esn: false },
-            keys: keys_towards(peer, protection),
-            sources: inner_networks(end),
-            destinations: inner_networks(peer),
-            path: self.path(end),
-            lifetime: Lifetime::default(),
-        };
+    pub(crate) fn install_outbound(&self, end: usize, suite: EspSuite) {
+        let sa = outbound_sa(end, suite, self.path(end));
         let command = DataCommand::SwitchOutbound { child: CHILD, sa: Box::new(sa) };
         wait_for(self.ends[end].plane.apply(command)).unwrap();
+    }
+}
+
+/// What `end` receives with.
+pub(crate) fn inbound_sa(end: usize, suite: EspSuite) -> InboundParameters {
+    InboundParameters {
+        spi: InboundSpi::new(spi_of_receiver(end)).unwrap(),
+        suite,
+        keys: keys_towards(end, suite.protection),
+        sources: inner_networks(1 - end),
+        destinations: inner_networks(end),
+        replay_window: 1024,
+        lifetime: Lifetime::default(),
+    }
+}
+
+/// What `end` sends with.
+pub(crate) fn outbound_sa(end: usize, suite: EspSuite, path: Path) -> OutboundParameters {
+    let peer = 1 - end;
+    OutboundParameters {
+        spi: OutboundSpi::new(spi_of_receiver(peer)).unwrap(),
+        suite,
+        keys: keys_towards(peer, suite.protection),
+        sources: inner_networks(end),
+        destinations: inner_networks(peer),
+        path,
+        lifetime: Lifetime::default(),
     }
 }
 
@@ -159,7 +172,7 @@ fn spi_of_receiver(end: usize) -> u32 {
     0x1000 + u32::try_from(end).unwrap()
 }
 
-fn keys_towards(end: usize, protection: Protection) -> ProtectionKeys {
+pub(crate) fn keys_towards(end: usize, protection: Protection) -> ProtectionKeys {
     let octet = 0x40 + u8::try_from(end).unwrap();
     ProtectionKeys {
         encryption: Secret::new(vec![octet; protection.encryption_key_len()]),
