@@ -74,6 +74,11 @@ fuzz: ## One fuzz target until it fails or is stopped (TARGET=session)
 phases: deps build ## Handshake time by phase, vpnd's and strongSwan's client's, on one gateway (root)
 	benches/end_to_end/handshake.sh
 
+.PHONY: bench-e2e
+bench-e2e: ## Tunnels in network namespaces, measured in turn (ROUNDS=3 SECONDS_EACH=1 ONLY=vpnd; root)
+	cargo build --release --locked --example plane
+	@PLANE=$$(realpath "$(target)/release/examples/plane") benches/end_to_end/run.py
+
 .PHONY: bench
 bench: ## Criterion benches
 	cargo bench --locked $(features)
