@@ -150,6 +150,11 @@ impl OutboundPath {
         &self.counters
     }
 
+    #[cfg(test)]
+    pub(in crate::esp) fn start_behind(&mut self, used: u64) {
+        self.children.iter_mut().for_each(|child| child.sa.start_behind(used));
+    }
+
     fn switch(&mut self, now: Instant, id: ChildId, parameters: OutboundParameters) -> Result<(), BadKey> {
         let OutboundParameters { spi, suite, keys, sources, destinations, path, lifetime } = parameters;
         let sa = OutboundSa::new(now, spi, suite, &keys, lifetime)?;

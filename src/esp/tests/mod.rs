@@ -1,5 +1,6 @@
 //! Both halves against each other: what one seals the other opens, and nothing else.
 
+mod batches;
 mod forgery;
 mod paths;
 mod sealing;
