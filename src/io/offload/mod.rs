@@ -3,4 +3,5 @@
 //! It knows headers of IP, TCP and UDP. It does not know the device (`tun`), nor ESP.
 
 pub mod checksum;
+pub mod coalesce;
 pub mod header;
