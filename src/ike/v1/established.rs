@@ -302,10 +302,10 @@ impl Established {
     fn conclude(mut self: Box<Self>, ctx: &mut Context<'_>, flow: Flow) -> State {
         match flow {
             Flow::Continue(()) => State::Established(self),
-            Flow::Break(failure) => {
-                self.take_leave(ctx, &failure);
-                State::end(ctx, self.status(), failure)
-            }
+            Flow::Break(failure) => match self.take_leave(ctx, &failure) {
+                Some(renewal) => State::Opening(renewal),
+                None => State::end(ctx, self.status(), failure),
+            },
         }
     }
 }

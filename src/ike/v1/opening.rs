@@ -103,7 +103,7 @@ impl Opening {
                 let Attempt { settings, answers, .. } = attempt;
                 Progress::Ready(Box::new(Opened { settings, sa: *sa, configuration, answers }))
             }
-            Next::Failed(failure) => Progress::Failed { last, failure },
+            Next::Failed(failure) => Progress::Failed { last, failure: attempt.ended(failure) },
         }
     }
 
@@ -174,15 +174,20 @@ impl Opening {
             Some(failure) => {
                 let last = self.status();
                 self.farewell(ctx);
-                Progress::Failed { last, failure }
+                Progress::Failed { last, failure: self.attempt.ended(failure) }
             }
             None => Progress::Waiting(self),
         }
     }
 
-    /// `Close` ends it with `ClosedByUs`, after a DELETE when there is an authenticated SA.
+    /// `Close` ends it with `ClosedByUs`, after a DELETE when there is an authenticated SA. Once our proof of main mode has left, the gateway may have
+    /// one that we have not: its last message is waited for.
     pub(super) fn handle_command(mut self: Box<Self>, ctx: &mut Context<'_>, command: Command) -> Progress {
         match command {
+            Command::Close if matches!(self.stage, Stage::Proof(_)) => {
+                self.attempt.leave(ctx);
+                Progress::Waiting(self)
+            }
             Command::Close => {
                 let last = self.status();
                 let confirmed = self.farewell(ctx);

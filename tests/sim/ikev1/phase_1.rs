@@ -258,3 +258,12 @@ fn k1_015_initial_contact_is_said_protected_and_only_if_wanted() {
         }
     }
 }
+
+#[test]
+fn who_closes_in_the_last_round_trip_of_main_mode_leaves_nothing_at_the_gateway() {
+    let mut world = World::new(plain());
+    assert!(world.run_until(MINUTE, |world| world.gateway.counts().authenticated == 1));
+    assert!(world.close(Duration::from_secs(3)), "{:?}", story(&world));
+    world.run(Duration::from_secs(1));
+    assert_eq!((world.gateway.sa_count(), world.client.closed), (0, Some(true)));
+}

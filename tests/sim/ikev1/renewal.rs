@@ -1,6 +1,7 @@
 //! The ISAKMP SA is renewed before it ends, and children go over.
 
 use vpnd::sim::gateway_v1::Unique;
+use vpnd::sim::link::Fault;
 
 use super::*;
 
@@ -123,4 +124,37 @@ fn a_renewal_that_is_always_refused_ends_with_the_lifetime_and_says_so() {
     assert_eq!(failures(&world)[0], &Failure::LifetimeEnded);
     let notices = story(&world).iter().filter(|told| told.contains("could not be renewed yet")).count();
     assert!((1..12).contains(&notices), "{notices}");
+}
+
+/// A world in which the gateway has the new SA, and its last message is under way.
+fn in_the_last_round_trip(fault: Option<(u64, Fault)>) -> World {
+    let mut world = World::new(short(plain()));
+    if let Some((number, fault)) = fault {
+        world.link.fault(number, fault);
+    }
+    assert!(world.run_until_up(MINUTE));
+    assert!(world.run_until(2 * MINUTE, |world| world.gateway.counts().authenticated == 2));
+    assert!(!story(&world).iter().any(|told| told.contains("IkeRenewed")));
+    world
+}
+
+#[test]
+fn a_renewal_in_its_last_round_trip_is_deleted_when_the_tunnel_closes() {
+    let last = in_the_last_round_trip(None).link.carried() - 1;
+    // Where the last message is lost, our repetition brings it again.
+    for fault in [None, Some((last, Fault::Drop))] {
+        let mut world = in_the_last_round_trip(fault);
+        assert!(world.close(Duration::from_secs(3)), "{:?}", story(&world));
+        world.run(Duration::from_secs(1));
+        assert_eq!((world.gateway.sa_count(), world.client.closed), (0, Some(true)), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_gateway_that_falls_silent_in_a_renewal_holds_up_nobody_who_closes() {
+    let last = in_the_last_round_trip(None).link.carried() - 1;
+    let mut world = in_the_last_round_trip(Some((last, Fault::Drop)));
+    world.link.quality.loss = 1000;
+    assert!(world.close(Duration::from_secs(3)), "{:?}", story(&world));
+    assert_eq!(world.client.closed, Some(false));
 }

@@ -96,9 +96,12 @@ impl Renewal {
         }
     }
 
-    pub(super) fn stop(&mut self, ctx: &mut Context<'_>) {
-        if let Some(opening) = self.opening.take() {
-            let _ = opening.handle_command(&mut within(&self.profile, ctx), Command::Close);
+    /// What is left of it, if the gateway may have the new SA already.
+    pub(super) fn stop(&mut self, ctx: &mut Context<'_>) -> Option<Box<Opening>> {
+        let opening = self.opening.take()?;
+        match opening.handle_command(&mut within(&self.profile, ctx), Command::Close) {
+            Progress::Waiting(opening) => Some(opening),
+            Progress::Ready(_) | Progress::Failed { .. } => None,
         }
     }
 }

@@ -22,6 +22,8 @@ use crate::time::Instant;
 const REFUSAL_GRACE: Duration = Duration::from_secs(3);
 /// Hints that are kept for people.
 const MOST_HINTS: usize = 8;
+/// Who is told to close waits so long for the last message of phase 1: without it, the SA that the gateway has already cannot be deleted.
+const LEAVING_TIME: Duration = Duration::from_secs(2);
 
 /// See the module.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub(in crate::ike::v1) struct Attempt {
     hints: Vec<String>,
     refusal: Option<Refusal>,
     doubt: Option<Failure>,
+    leaves_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,7 @@ impl Attempt {
             hints: Vec::new(),
             refusal: None,
             doubt: None,
+            leaves_at: None,
         }
     }
 
@@ -143,8 +147,30 @@ impl Attempt {
         self.doubt.get_or_insert(failure);
     }
 
+    /// What is under way is finished for a while, only to be deleted.
+    pub(super) fn leave(&mut self, ctx: &Context<'_>) {
+        self.leaves_at.get_or_insert(ctx.now.after(LEAVING_TIME));
+    }
+
+    /// Whether an SA that comes to stand is deleted at once.
+    pub(super) const fn is_leaving(&self) -> bool {
+        self.leaves_at.is_some()
+    }
+
+    /// How it ends; for who was told to close, whatever happened, with that.
+    pub(super) fn ended(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::ClosedByUs { .. } => failure,
+            _ if self.is_leaving() => Failure::ClosedByUs { confirmed: false },
+            _ => failure,
+        }
+    }
+
     /// Repeats what is due; the failure when all is over.
     pub(super) fn handle_timeout(&mut self, ctx: &mut Context<'_>) -> Option<Failure> {
+        if self.leaves_at.is_some_and(|at| at <= ctx.now) {
+            return Some(Failure::ClosedByUs { confirmed: false });
+        }
         if let Some(refusal) = self.refusal.take_if(|refusal| refusal.at <= ctx.now) {
             return Some(refusal.failure);
         }
@@ -177,6 +203,7 @@ impl Attempt {
         earliest([
             sending.map(|at| Deadline { at, timer: Timer::Retransmit }),
             refusal.map(|at| Deadline { at, timer: Timer::Wait }),
+            self.leaves_at.map(|at| Deadline { at, timer: Timer::Wait }),
         ])
     }
 

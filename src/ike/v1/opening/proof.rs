@@ -13,7 +13,7 @@ use crate::ike::v1::mode_config::AwaitConfiguration;
 use crate::ike::v1::notify::NotifyKind;
 use crate::ike::v1::opening::negotiation::Agreed;
 use crate::ike::v1::opening::secrets::Secrets;
-use crate::ike::v1::opening::{Attempt, Next};
+use crate::ike::v1::opening::{Attempt, Next, farewell};
 use crate::ike::v1::xauth::AwaitUser;
 
 /// What the gateway says and proves of itself.
@@ -98,9 +98,13 @@ pub(in crate::ike::v1) fn go_on(
     ctx: &mut Context<'_>,
     attempt: &mut Attempt,
     phase: Phase,
-    sa: IsakmpSa,
+    mut sa: IsakmpSa,
     identity: Identity,
 ) -> Next {
+    if attempt.is_leaving() {
+        farewell(ctx, &mut sa);
+        return Next::Failed(Failure::ClosedByUs { confirmed: true });
+    }
     ctx.event(Event::Authenticated { phase, identity });
     match attempt.settings.xauth {
         Some(_) => AwaitUser::start(ctx, attempt, sa),
