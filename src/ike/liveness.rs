@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::ike::profile::RetransmissionPolicy;
 use crate::time::Instant;
 
 /// An unprotected hint leads to a question at most this often, whatever their number and source (RFC 7296 §2.4).
@@ -9,6 +10,15 @@ pub const BETWEEN_HINTS: Duration = Duration::from_secs(30);
 
 /// However small the configured interval is, the peer is not asked more often.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A question is repeated for as long as the interval is, within these limits; then the peer is dead.
+const SHORTEST_QUESTION: Duration = Duration::from_secs(5);
+const LONGEST_QUESTION: Duration = Duration::from_secs(30);
+/// So often, each wait longer than the one before (RFC 7296 §2.4): a link that loses every third packet each way leaves one question in 200 without answer.
+const REPETITIONS: u32 = 7;
+const GROWTH_PERCENT: u32 = 140;
+/// The first of eight waits that grow so.
+const FIRST_WAIT_PERMILLE: u32 = 29;
 
 /// What is known of the peer's life.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +53,18 @@ impl Liveness {
         Some(self.heard.after(if self.used { interval } else { interval.saturating_mul(2) }))
     }
 
+    /// How a question is repeated: a dead peer is noticed this long after `due`. Requests that want more than a sign of life have more time.
+    pub fn question(&self) -> RetransmissionPolicy {
+        let whole = self.interval.unwrap_or(LONGEST_QUESTION).clamp(SHORTEST_QUESTION, LONGEST_QUESTION);
+        RetransmissionPolicy {
+            first: whole.saturating_mul(FIRST_WAIT_PERMILLE).checked_div(1000).unwrap_or(whole),
+            growth_percent: GROWTH_PERCENT,
+            longest: whole,
+            repetitions: REPETITIONS,
+            jitter_percent: 10,
+        }
+    }
+
     /// Whether an unprotected hint at `now` is worth a question; if so, it counts against the next.
     pub fn take_hint(&mut self, now: Instant) -> bool {
         if self.hinted.is_some_and(|last| now.since(last) < BETWEEN_HINTS) {
@@ -61,6 +83,8 @@ impl Liveness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::random::SeededRandom;
+    use crate::ike::retransmit::{Retransmission, Verdict};
 
     fn at(seconds: u64) -> Instant {
         Instant::from_start(Duration::from_secs(seconds))
@@ -89,6 +113,26 @@ mod tests {
         let mut liveness = Liveness::new(at(0), None);
         liveness.used();
         assert_eq!(liveness.due(), None);
+    }
+
+    #[test]
+    fn k2_104_a_dead_peer_is_noticed_within_a_time_that_follows_the_interval() {
+        for (interval, question) in [(1, 5), (5, 5), (10, 10), (30, 30), (600, 30)] {
+            let liveness = Liveness::new(at(0), Some(Duration::from_secs(interval)));
+            let mut random = SeededRandom::new(interval);
+            let mut asking = Retransmission::start(at(0), vec![vec![1]], liveness.question(), &mut random);
+            let mut sent = 1;
+            let waited = loop {
+                match asking.handle_timeout(asking.deadline(), &mut random) {
+                    Verdict::Wait => panic!("the deadline was reached"),
+                    Verdict::Repeat { .. } => sent += 1,
+                    Verdict::GiveUp { waited, .. } => break waited,
+                }
+            };
+            let whole = Duration::from_secs(question);
+            assert!(waited >= whole * 99 / 100 && waited <= whole * 11 / 10, "{interval}: {waited:?}");
+            assert_eq!(sent, 8);
+        }
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl Retransmission {
         self.policy = RetransmissionPolicy { repetitions: self.sent.saturating_add(policy.repetitions), ..policy };
     }
 
+    /// Begins anew: the octets stay, and have been sent just now.
+    pub fn restart(&mut self, now: Instant, random: &mut dyn Random) {
+        *self = Self::start(now, std::mem::take(&mut self.datagrams), self.policy, random);
+    }
+
     /// What is due at `now`. A clock that jumped far causes one repetition, not a burst.
     pub fn handle_timeout(&mut self, now: Instant, random: &mut dyn Random) -> Verdict<'_> {
         if now < self.due {

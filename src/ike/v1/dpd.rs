@@ -84,16 +84,10 @@ impl Dpd {
     }
 
     /// What is due at `now`: a question after silence, its repetition, or the end.
-    pub(super) fn handle_timeout(
-        &mut self,
-        now: Instant,
-        liveness: &Liveness,
-        policy: RetransmissionPolicy,
-        random: &mut dyn Random,
-    ) -> Due {
+    pub(super) fn handle_timeout(&mut self, now: Instant, liveness: &Liveness, random: &mut dyn Random) -> Due {
         let Some(question) = &mut self.question else {
             let due = liveness.due().is_some_and(|due| due <= now);
-            return if due { Due::Ask(self.ask(now, policy, random)) } else { Due::Nothing };
+            return if due { Due::Ask(self.ask(now, liveness.question(), random)) } else { Due::Nothing };
         };
         match question.handle_timeout(now, random) {
             Verdict::Wait => Due::Nothing,

@@ -45,6 +45,8 @@ pub(super) struct Established {
     children: Vec<Child>,
     quick_modes: QuickModes,
     first_set: Option<FirstSet>,
+    /// The first set is complete for us: until when the gateway's sign of life is waited for.
+    sign_awaited: Option<Instant>,
     liveness: Liveness,
     /// Of questions of the gateway's.
     answers: Rate,
@@ -69,6 +71,7 @@ impl Established {
             configuration,
             quick_modes: QuickModes::default(),
             first_set: Some(FirstSet::default()),
+            sign_awaited: None,
             liveness: Liveness::new(ctx.now, ctx.profile.dpd),
             answers: Rate::default(),
             keepalive_at: None,
@@ -122,6 +125,7 @@ impl Established {
         match report {
             DataReport::InboundSeen { child, spi } => {
                 self.heard(ctx);
+                self.sign_came(ctx);
                 let Self { children, configuration, .. } = &mut *self;
                 if let Some(child) = children.iter_mut().find(|one| one.id == child) {
                     child.inbound_seen(ctx, spi, configuration);
@@ -149,6 +153,7 @@ impl Established {
             self.keepalive_at.map(deadline(Timer::Keepalive)),
             if self.can_ask() { self.current.dpd.deadline(&self.liveness) } else { None },
             older.map(deadline(Timer::Wait)),
+            self.sign_awaited.map(deadline(Timer::Wait)),
         ];
         earliest(own.into_iter().chain(children))
     }
@@ -157,7 +162,7 @@ impl Established {
     pub(super) fn status(&self) -> SessionStatus {
         let Cookies { initiator, responder } = self.current.sa.cookies;
         SessionStatus {
-            state: if self.first_set.is_some() { "quick mode" } else { "established" },
+            state: if self.first_set.is_some() || self.sign_awaited.is_some() { "quick mode" } else { "established" },
             spis: (initiator, responder),
             suite: Some(self.current.sa.suite),
             path: self.current.sa.path,
@@ -202,6 +207,7 @@ impl Established {
             ctx.data(DataCommand::Keepalive { path: self.current.sa.path });
             self.schedule_keepalive(ctx);
         }
+        self.sign_missing(ctx);
         self.dpd_timeout(ctx)?;
         self.renewal_timeout(ctx)?;
         self.delete_older(ctx);

@@ -147,6 +147,10 @@ impl Established {
             DataReport::Lifetime { child, mark: LifetimeMark::Hard } if is_ours(child) => {
                 self.close(ctx, Failure::LifetimeEnded)
             }
+            // RFC 7296 §2.4: it restarted, or keeps an SA that we forgot: untrusted, so it is asked.
+            DataReport::UnknownSpi { .. } if self.closing.is_none() && self.liveness.take_hint(ctx.now) => {
+                self.probe(ctx)
+            }
             DataReport::InboundSeen { .. }
             | DataReport::OutboundSent { .. }
             | DataReport::Lifetime { .. }
@@ -261,12 +265,18 @@ impl Established {
     }
 
     fn repeat_request(&mut self, ctx: &mut Context<'_>) -> Flow {
+        let is_question = self.closing.is_none() && self.ours.is_asking(Request::Liveness);
         match self.ours.handle_timeout(ctx.now, ctx.random) {
             Verdict::Wait => Flow::Continue(()),
             Verdict::Repeat { datagrams, repetition } => {
                 let datagrams = datagrams.to_vec();
                 datagrams.into_iter().for_each(|message| ctx.transmit(self.parts.path, message));
                 ctx.event(Event::Repeating { exchange: Phase::Informational, repetition });
+                Flow::Continue(())
+            }
+            // RFC 7296 §2.4: packets that came meanwhile are life as well. The question stays open: its message ID is used.
+            Verdict::GiveUp { waited, .. } if is_question && self.liveness.silence(ctx.now) < waited => {
+                self.ours.restart(ctx.now, ctx.random);
                 Flow::Continue(())
             }
             // RFC 7296 §2.4: the IKE SA and its children are closed without a word.
@@ -317,7 +327,11 @@ impl Established {
             return Flow::Break(self.closing.take().map_or(Failure::LifetimeEnded, |closing| closing.failure));
         };
         datagrams.iter().for_each(|message| ctx.transmit(self.parts.path, message.clone()));
-        let policy = if self.closing.is_some() { CLOSING_POLICY } else { ctx.profile.retransmission };
+        let policy = match request {
+            _ if self.closing.is_some() => CLOSING_POLICY,
+            Request::Liveness => self.liveness.question(),
+            Request::DeleteIkeSa => ctx.profile.retransmission,
+        };
         self.ours.start(message_id, request, Retransmission::start(ctx.now, datagrams, policy, ctx.random));
         Flow::Continue(())
     }

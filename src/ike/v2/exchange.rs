@@ -128,6 +128,13 @@ impl OurRequests {
         }
     }
 
+    /// Repeats the outstanding request as if it had just been sent: the peer lives, and may still answer.
+    pub(super) fn restart(&mut self, now: Instant, random: &mut dyn Random) {
+        if let Some(waiting) = &mut self.outstanding {
+            waiting.sending.restart(now, random);
+        }
+    }
+
     /// Whether the IKE SA must be closed for want of IDs.
     pub(super) const fn ids_are_used_up(&self) -> bool {
         self.ids.are_used_up()

@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use vpnd::ike::action::Failure;
 use vpnd::sa::selector::Selector;
+use vpnd::sim::Peer;
 use vpnd::sim::gateway_v1::Commit;
 use vpnd::sim::gateway_v1::impair::{Deed, Impairment, SaChange, ValueChange};
 use vpnd::sim::gateway_v1::octets::{exchange, payload};
 use vpnd::sim::gateway_v1::registry::phase_2;
+use vpnd::sim::world::{ECHO, udp_packet};
 
 use super::*;
 
@@ -242,4 +244,45 @@ fn k1_011_quick_modes_without_what_they_need_are_refused() {
     ] {
         ignores(plain(), Deed::Protected(exchange::QUICK, payloads));
     }
+}
+
+#[test]
+fn the_tunnel_is_up_when_the_gateway_shows_that_it_has_the_last_message() {
+    let mut world = World::new(plain());
+    assert!(world.run_until(MINUTE, |world| world.gateway.counts().probes == 1));
+    assert!(!world.client.is_up(), "{:?}", story(&world));
+    let asked = world.now();
+    assert!(world.run_until_up(MINUTE));
+    assert_eq!(world.now().since(asked), world.link.quality.delay);
+}
+
+#[test]
+fn the_first_packet_of_the_gateway_shows_it_too() {
+    let mut world = impaired(plain(), vec![Impairment::IgnoreProbes]);
+    assert!(world.run_until(MINUTE, |world| world.gateway.counts().probes == 1));
+    assert!(!world.client.is_up());
+    let asked = world.now();
+    assert!(world.gateway.send_packet(&udp_packet(ECHO, [10, 200, 0, 7].into(), 1)));
+    let packet = world.gateway.poll_datagram().unwrap();
+    world.link.send(asked, packet);
+    assert!(world.run_until_up(MINUTE));
+    assert!(world.now().since(asked) < Duration::from_millis(100), "{:?}", story(&world));
+}
+
+#[test]
+fn a_gateway_that_shows_nothing_is_not_waited_for() {
+    // It answers no question.
+    let mut world = impaired(plain(), vec![Impairment::IgnoreProbes]);
+    assert!(world.run_until(MINUTE, |world| world.gateway.counts().probes == 1));
+    let asked = world.now();
+    assert!(world.run_until_up(MINUTE));
+    assert!(world.now().since(asked) <= Duration::from_secs(1));
+    assert_eq!(pings(&mut world, 3), 3);
+    // It has not said that it knows questions.
+    let mut scene = plain();
+    scene.gateway.announces_dpd = false;
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    assert_eq!(world.wire.len(), 11);
+    assert_eq!(pings(&mut world, 3), 3);
 }

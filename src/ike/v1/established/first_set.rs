@@ -1,6 +1,8 @@
-//! The first set of quick modes, one after the other: one for each subnet pair.
+//! The first set of quick modes, one after the other: one for each subnet pair. The last message of a quick mode has no answer; so the gateway is asked
+//! for a sign of life behind it, and when that comes it has taken what was before.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::ike::action::{Configuration, Event, Failure};
 use crate::ike::context::Context;
@@ -14,6 +16,9 @@ use crate::sa::selector::Selector;
 
 /// Subnet pairs of one session.
 const MOST_CHILDREN: usize = 256;
+
+/// A gateway that gives no sign of life is taken to have the children after this.
+const SIGN_WAIT: Duration = Duration::from_secs(1);
 
 /// How far it has come.
 #[derive(Default)]
@@ -79,11 +84,31 @@ impl Established {
     fn finish_first_set(&mut self, ctx: &mut Context<'_>) -> Flow {
         let failure = self.first_set.take().and_then(|set| set.failure);
         if self.children.iter().any(|child| child.standing == Standing::Up) {
-            ctx.event(Event::Ready);
+            if self.can_ask() {
+                self.sign_awaited = Some(ctx.now.after(SIGN_WAIT));
+                self.probe(ctx);
+            } else {
+                ctx.event(Event::Ready);
+            }
             return Flow::Continue(());
         }
         let without_pair =
             || Failure::AddressRefused { reason: "it is of another family than every configured subnet".into() };
         Flow::Break(failure.unwrap_or_else(without_pair))
+    }
+
+    /// The gateway has taken what we said before its sign of life.
+    pub(super) fn sign_came(&mut self, ctx: &mut Context<'_>) {
+        if self.sign_awaited.take().is_some() {
+            ctx.event(Event::Ready);
+        }
+    }
+
+    /// It says nothing: that is no reason to wait, nor to give it up so early.
+    pub(super) fn sign_missing(&mut self, ctx: &mut Context<'_>) {
+        if self.sign_awaited.is_some_and(|at| at <= ctx.now) {
+            self.current.dpd.heard();
+            self.sign_came(ctx);
+        }
     }
 }

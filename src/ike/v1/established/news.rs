@@ -98,8 +98,9 @@ impl Established {
     fn receive_acknowledgement(&mut self, ctx: &mut Context<'_>, cookies: Cookies, number: u32) {
         let Some(association) = self.association_mut(cookies) else { return };
         if !association.dpd.acknowledged(number) {
-            ctx.dropped(DropReason::Unacceptable);
+            return ctx.dropped(DropReason::Unacceptable);
         }
+        self.sign_came(ctx);
     }
 
     /// The first quick modes are a question themselves, and say better what is not answered.
@@ -110,7 +111,7 @@ impl Established {
     /// Asks for a sign of life, if the gateway announced that it gives one.
     pub(super) fn probe(&mut self, ctx: &mut Context<'_>) {
         if self.can_ask() {
-            let numbers = self.current.dpd.ask(ctx.now, ctx.profile.retransmission, ctx.random);
+            let numbers = self.current.dpd.ask(ctx.now, self.liveness.question(), ctx.random);
             self.ask(ctx, &numbers);
         }
     }
@@ -119,8 +120,7 @@ impl Established {
         if !self.can_ask() {
             return Flow::Continue(());
         }
-        let policy = ctx.profile.retransmission;
-        match self.current.dpd.handle_timeout(ctx.now, &self.liveness, policy, ctx.random) {
+        match self.current.dpd.handle_timeout(ctx.now, &self.liveness, ctx.random) {
             Due::Nothing => Flow::Continue(()),
             Due::Ask(numbers) => {
                 self.ask(ctx, &numbers);

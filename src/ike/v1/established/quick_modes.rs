@@ -302,7 +302,7 @@ impl Established {
         let Some(child) = children.iter_mut().find(|one| one.id == child) else { return };
         let was_absent = child.standing == Standing::Absent;
         child.release(ctx, inbound, configuration);
-        if was_absent && child.standing == Standing::Up && self.first_set.is_none() {
+        if was_absent && child.standing == Standing::Up && self.first_set.is_none() && self.sign_awaited.is_none() {
             ctx.event(Event::Ready);
         }
     }

@@ -385,9 +385,7 @@ fn k1_024_a_gateway_without_nat_traversal_is_said() {
 
 #[test]
 fn a_close_before_the_end_says_goodbye_only_to_someone_who_is_known() {
-    for mut client in
-        [Client::new(profile()), until_keys(profile(), Gateway::new()).0, until_proof(profile(), Gateway::new()).0]
-    {
+    for mut client in [Client::new(profile()), until_keys(profile(), Gateway::new()).0] {
         assert_eq!(client.command(Command::ProbeLiveness), []);
         assert_eq!(client.command(Command::Close), []);
         assert_eq!(client.failure(), Some(&Failure::ClosedByUs { confirmed: false }));
@@ -398,6 +396,29 @@ fn a_close_before_the_end_says_goodbye_only_to_someone_who_is_known() {
     let goodbye = client.command(Command::Close);
     assert_eq!(gateway.open_words(&goodbye[0].message), gateway.delete());
     assert_eq!(client.failure(), Some(&Failure::ClosedByUs { confirmed: true }));
+}
+
+#[test]
+fn a_close_that_crosses_the_last_message_waits_for_it_and_says_goodbye() {
+    let (mut client, mut gateway) = until_proof(profile(), Gateway::new());
+    let answer = gateway.prove(&client.last().message);
+    assert_eq!(client.command(Command::Close), []);
+    assert_eq!(client.failure(), None);
+    let goodbye = client.receive(path_4500(), &answer);
+    assert_eq!(gateway.open_words(&goodbye[0].message), gateway.delete());
+    assert_eq!((goodbye.len(), client.failure()), (1, Some(&Failure::ClosedByUs { confirmed: true })));
+    // What never comes is waited for no longer than two seconds, and whatever comes instead, it is we who closed.
+    for hint in [false, true] {
+        let (mut client, gateway) = until_proof(profile(), Gateway::new());
+        client.command(Command::Close);
+        if hint {
+            client.receive(path_4500(), &error_in_clear(&client.last().message, Some(gateway.cookie), 24));
+        }
+        client.wait(1_900);
+        assert_eq!(client.failure(), None);
+        client.wait(200);
+        assert_eq!(client.failure(), Some(&Failure::ClosedByUs { confirmed: false }));
+    }
 }
 
 #[test]

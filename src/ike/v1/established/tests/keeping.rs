@@ -9,9 +9,6 @@ use crate::ike::v1::message::{Informational, Notify};
 use crate::ike::v1::vendor::PeerCapabilities;
 use crate::sa::command::{ChildId, DataCommand, DataReport};
 
-const R_U_THERE: u16 = 36136;
-const R_U_THERE_ACK: u16 = 36137;
-
 fn cookies() -> Vec<u8> {
     [[1; 8], [0x81; 8]].concat()
 }
@@ -36,7 +33,7 @@ fn numbers(peer: &Peer, messages: &[Vec<u8>], kind: u16) -> Vec<u32> {
 
 #[test]
 fn k1_016_after_silence_the_gateway_is_asked_and_its_answer_is_life() {
-    let (mut client, mut peer, _) = up(with_dpd(30));
+    let (mut client, mut peer, _) = up_with_answers(with_dpd(30));
     client.report(DataReport::OutboundSent { child: ChildId(0) });
     let before = client.sent_since(0).len();
     client.wait(29_000);
@@ -54,17 +51,17 @@ fn k1_016_after_silence_the_gateway_is_asked_and_its_answer_is_life() {
 
 #[test]
 fn k1_016_a_gateway_that_does_not_answer_is_dead() {
-    let (mut client, ..) = up(with_dpd(30));
+    let (mut client, ..) = up_with_answers(with_dpd(30));
     client.report(DataReport::OutboundSent { child: ChildId(0) });
     client.wait(300_000);
     let Some(Failure::PeerDead { silent }) = client.failure() else { panic!("{:?}", client.told()) };
-    assert!(*silent > Duration::from_secs(60));
+    assert!(*silent > Duration::from_secs(59) && *silent < Duration::from_secs(64), "{silent:?}");
     assert!(client.done.iter().any(|deed| matches!(deed, Deed::RemovedChild)));
 }
 
 #[test]
 fn k1_016_packets_are_life_and_put_the_question_off() {
-    let (mut client, peer, made) = up(with_dpd(30));
+    let (mut client, peer, made) = up_with_answers(with_dpd(30));
     let _ = &peer;
     for _ in 0..100 {
         client.report(DataReport::OutboundSent { child: ChildId(0) });
@@ -132,7 +129,7 @@ fn k1_016_a_gateway_that_did_not_announce_dpd_is_not_asked() {
 
 #[test]
 fn a_sign_of_life_is_asked_for_at_once_when_somebody_wants_it() {
-    let (mut client, peer, _) = up(profile());
+    let (mut client, peer, _) = up_with_answers(profile());
     let sent = client.command(Command::ProbeLiveness);
     assert_eq!(numbers(&peer, &sent, R_U_THERE).len(), 1);
     assert!(client.command(Command::ProbeLiveness).is_empty(), "one question at a time");

@@ -38,6 +38,8 @@ use crate::time::Instant;
 
 pub(super) const NO_PROPOSAL_CHOSEN: u16 = 14;
 pub(super) const INVALID_ID_INFORMATION: u16 = 18;
+pub(super) const R_U_THERE: u16 = 36136;
+pub(super) const R_U_THERE_ACK: u16 = 36137;
 
 pub(super) fn at(millis: u64) -> Instant {
     Instant::from_start(Duration::from_millis(millis))
@@ -109,9 +111,10 @@ fn settings() -> Arc<Ikev1> {
     Arc::new(Ikev1 { mode: Phase1Mode::Main, xauth: None })
 }
 
+/// It does not say that it answers questions: nothing is asked, and the first set is complete when we are.
 pub(super) const CAPABILITIES: PeerCapabilities = PeerCapabilities {
     nat_traversal: Some(NatTraversal::Rfc3947),
-    dpd: true,
+    dpd: false,
     xauth: true,
     unity: true,
     fragmentation: false,
@@ -508,6 +511,14 @@ impl Peer {
         self.inform(&Informational { notifies: vec![notify], ..Informational::default() })
     }
 
+    /// R-U-THERE-ACK with the number of this R-U-THERE.
+    pub(super) fn acknowledge(&mut self, question: &[u8]) -> Vec<u8> {
+        let asked = self.open_news(question).notifies.remove(0);
+        assert_eq!(asked.kind, R_U_THERE);
+        let ack = Notify { kind: R_U_THERE_ACK, ..asked };
+        self.inform(&Informational { notifies: vec![ack], ..Informational::default() })
+    }
+
     /// The keys of the direction whose receiver has this SPI.
     pub(super) fn keymat(&self, made: &Made, spi: [u8; 4]) -> ProtectionKeys {
         let nonces = (made.nonces.0.as_slice(), made.nonces.1.as_slice());
@@ -531,17 +542,32 @@ pub(super) fn host() -> Selector {
 
 /// A session whose children are all up, and what the gateway has of the last.
 pub(super) fn up(profile: Profile) -> (Client, Peer, Made) {
+    let made = complete(profile, CAPABILITIES);
+    assert!(matches!(made.0.told().last(), Some(Event::Ready)), "{:?}", made.0.told());
+    made
+}
+
+/// The same with a gateway that answers questions, and has answered the first.
+pub(super) fn up_with_answers(profile: Profile) -> (Client, Peer, Made) {
+    let (mut client, mut peer, made) = complete(profile, PeerCapabilities { dpd: true, ..CAPABILITIES });
+    let ack = peer.acknowledge(&client.last_sent());
+    client.receive(&ack);
+    assert!(matches!(client.told().last(), Some(Event::Ready)), "{:?}", client.told());
+    (client, peer, made)
+}
+
+/// A session whose first quick modes are all complete for us.
+pub(super) fn complete(profile: Profile, capabilities: PeerCapabilities) -> (Client, Peer, Made) {
     let mut peer = Peer::new();
     peer.pfs = profile.child.offers[0].pfs.first().copied();
     let count = profile.child.remote.len();
-    let mut client = Client::new(profile);
+    let mut client = Client::with(profile, capabilities, None);
     let mut last = None;
     for _ in 0..count {
         let (answer, made) = peer.answer(&client.last_sent_quick());
         client.receive(&answer);
         last = Some(made);
     }
-    assert!(matches!(client.told().last(), Some(Event::Ready)), "{:?}", client.told());
     (client, peer, last.unwrap())
 }
 

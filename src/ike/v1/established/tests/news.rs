@@ -286,7 +286,7 @@ fn k1_014_a_later_responder_lifetime_shortens_the_sa_and_one_in_clear_does_not()
 
 #[test]
 fn an_esp_packet_of_an_unknown_sa_is_a_reason_to_ask_once_in_a_while() {
-    let (mut client, ..) = up(profile());
+    let (mut client, ..) = up_with_answers(profile());
     let asked: usize = (0..60)
         .map(|_| {
             client.wait(100);
