@@ -12,13 +12,20 @@ pub const TAIL_ROOM: usize = 64;
 /// Datagrams that one receive can give at once; more are dropped (Linux' UDP_GRO merges at most 64).
 pub const MAX_SEGMENTS: usize = 64;
 
-/// A fixed number of slots of equal size, filled in order. Reused: nothing is allocated per packet.
+/// A fixed number of slots in one piece of memory, filled in order. Reused: nothing is allocated per packet.
+///
+/// The slots are of equal size, so that one call of the kernel can fill several; or each is as large as its packet, so that many short packets
+/// lie close together and memory is touched only as far as it is used.
 #[derive(Debug)]
 pub struct Batch {
     memory: Box<[u8]>,
     slots: usize,
     room: usize,
+    /// Octets from one slot to the next; `None` when each is as large as its packet.
+    stride: Option<usize>,
     used: usize,
+    /// Where the next slot begins.
+    end: usize,
     packets: Vec<Packet>,
     truncated: u64,
 }
@@ -92,12 +99,23 @@ impl Packet {
 impl Batch {
     /// `slots` packets of at most `room` octets each.
     pub fn new(slots: usize, room: usize) -> Self {
-        let stride = room.saturating_add(HEAD_ROOM).saturating_add(TAIL_ROOM);
+        let stride = around(room);
+        Self::over(slots.saturating_mul(stride), slots, room, Some(stride))
+    }
+
+    /// At most `slots` packets, which need `octets` together; of these, [`HEAD_ROOM`] and [`TAIL_ROOM`] are around each.
+    pub fn packed(slots: usize, octets: usize) -> Self {
+        Self::over(octets, slots, octets.saturating_sub(around(0)), None)
+    }
+
+    fn over(octets: usize, slots: usize, room: usize, stride: Option<usize>) -> Self {
         Self {
-            memory: vec![0; slots.saturating_mul(stride)].into_boxed_slice(),
+            memory: vec![0; octets].into_boxed_slice(),
             slots,
             room,
+            stride,
             used: 0,
+            end: 0,
             packets: Vec::with_capacity(slots),
             truncated: 0,
         }
@@ -106,6 +124,7 @@ impl Batch {
     /// Forgets all packets.
     pub fn clear(&mut self) {
         self.used = 0;
+        self.end = 0;
         self.packets.clear();
     }
 
@@ -129,23 +148,19 @@ impl Batch {
         self.room
     }
 
-    /// Memory for the next packet; `None` if the batch is full.
+    /// Memory for the next packet; `None` if the batch is full. In a packed batch it is all that is left.
     pub fn vacant(&mut self) -> Option<&mut [u8]> {
-        let range = self.slot(self.used)?;
-        let start = range.start.saturating_add(HEAD_ROOM);
-        self.memory.get_mut(start..start.saturating_add(self.room))
+        let (start, room) = self.next_slot()?;
+        self.memory.get_mut(start..)?.get_mut(..room)
     }
 
-    /// Memory for all further packets, in the order in which they must be filled.
+    /// Memory for all further packets, in the order in which they must be filled. Of a packed batch, one packet's.
     pub fn all_vacant(&mut self) -> impl Iterator<Item = &mut [u8]> {
-        let stride = self.stride();
-        let room = self.room;
-        let start = self.used.saturating_mul(stride);
-        self.memory
-            .get_mut(start..)
-            .unwrap_or_default()
-            .chunks_exact_mut(stride)
-            .filter_map(move |slot| slot.get_mut(HEAD_ROOM..HEAD_ROOM.saturating_add(room)))
+        let room = self.next_slot().map_or(0, |(_, room)| room);
+        let left =
+            if self.is_full() { Default::default() } else { self.memory.get_mut(self.end..).unwrap_or_default() };
+        let stride = self.stride.unwrap_or(left.len()).max(1);
+        left.chunks_exact_mut(stride).filter_map(move |slot| slot.get_mut(HEAD_ROOM..HEAD_ROOM.saturating_add(room)))
     }
 
     /// The next slot now holds an inner packet of `len` octets.
@@ -160,7 +175,14 @@ impl Batch {
 
     /// The next slot holds nothing of use: the batch has no packet of it.
     pub fn skip(&mut self) {
-        self.used = self.used.saturating_add(1).min(self.slots);
+        if !self.is_full() {
+            self.take(0);
+        }
+    }
+
+    /// A packet came of which there is nothing to keep, for this reason. It takes a slot.
+    pub fn push_dropped(&mut self, reason: DropReason) {
+        self.fill(0, None, State::Dropped(reason));
     }
 
     /// The next slot now holds datagrams of `segment` octets each, the last one perhaps shorter: what UDP_GRO gives.
@@ -169,10 +191,9 @@ impl Batch {
         if segment == 0 || segment >= len {
             return self.fill_datagram(len, arrival);
         }
-        let Some(slot) = self.slot(self.used) else { return };
-        self.used = self.used.saturating_add(1);
-        let mut start = slot.start.saturating_add(HEAD_ROOM);
-        let end = start.saturating_add(len.min(self.room));
+        let Some((mut start, room)) = self.next_slot() else { return };
+        let end = start.saturating_add(len.min(room));
+        self.take(len.min(room));
         for _ in 0..MAX_SEGMENTS {
             let next = start.saturating_add(segment).min(end);
             self.packets.push(Packet {
@@ -258,15 +279,16 @@ impl Batch {
     }
 
     fn fill(&mut self, len: usize, arrival: Option<Arrival>, state: State) {
-        let Some(home) = self.slot(self.used) else { return };
-        self.used = self.used.saturating_add(1);
+        let Some((_, room)) = self.next_slot() else { return };
+        let len = len.min(room);
         self.packets.push(Packet {
-            home,
-            data: HEAD_ROOM..HEAD_ROOM.saturating_add(len.min(self.room)),
+            home: self.end..self.end.saturating_add(around(len)),
+            data: HEAD_ROOM..HEAD_ROOM.saturating_add(len),
             path: arrival.map(|arrival| arrival.path),
             tos: arrival.map_or(0, |arrival| arrival.tos),
             state,
         });
+        self.take(len);
     }
 
     fn copy_in(&mut self, octets: &[u8]) -> Option<usize> {
@@ -274,18 +296,26 @@ impl Batch {
         Some(octets.len())
     }
 
-    fn stride(&self) -> usize {
-        self.room.saturating_add(HEAD_ROOM).saturating_add(TAIL_ROOM)
+    /// Where the next packet begins, and how long it may be.
+    fn next_slot(&self) -> Option<(usize, usize)> {
+        let left = self.memory.len().checked_sub(self.end)?.checked_sub(around(0))?;
+        (!self.is_full()).then(|| (self.end.saturating_add(HEAD_ROOM), left.min(self.room)))
     }
 
-    fn slot(&self, index: usize) -> Option<Range<usize>> {
-        let start = index.checked_mul(self.stride())?;
-        (index < self.slots).then(|| start..start.saturating_add(self.stride()))
+    /// The next slot is used, for `len` octets.
+    fn take(&mut self, len: usize) {
+        self.used = self.used.saturating_add(1);
+        self.end = self.end.saturating_add(self.stride.unwrap_or(around(len)));
     }
 
     fn octets(&self, packet: &Packet) -> Option<&[u8]> {
         self.memory.get(packet.home.clone())?.get(packet.data.clone())
     }
+}
+
+/// Octets of the slot of a packet.
+const fn around(len: usize) -> usize {
+    HEAD_ROOM.saturating_add(len).saturating_add(TAIL_ROOM)
 }
 
 /// Packets ascend in memory and do not overlap, so each window is split off what the ones before it left.
@@ -364,6 +394,45 @@ mod tests {
         batch.fill_inner(2);
         assert_eq!(contents(&mut batch), [vec![9], vec![0; 8], vec![1], vec![2, 2]]);
         assert_eq!(batch.all_vacant().count(), 0);
+    }
+
+    #[test]
+    fn packed_packets_lie_close_together_until_slots_or_memory_end() {
+        let mut batch = Batch::packed(3, 3 * around(0) + 100);
+        assert_eq!(batch.vacant().unwrap().len(), 100 + 2 * around(0));
+        assert!(batch.push_inner(&[1; 60]));
+        assert!(!batch.push_inner(&[0; 41 + around(0)]));
+        assert!(batch.push_inner(&[2; 40]));
+        assert_eq!(batch.vacant().unwrap().len(), 0);
+        assert!(batch.push_inner(&[]));
+        assert!(batch.is_full() && batch.vacant().is_none());
+        assert_eq!(contents(&mut batch), [vec![1; 60], vec![2; 40], vec![]]);
+        let ends: Vec<_> = batch.packets.iter().map(|packet| packet.home.end).collect();
+        assert_eq!(ends, [around(60), around(60) + around(40), 3 * around(0) + 100]);
+        batch.clear();
+        assert!(batch.push_inner(&[3; 100 + 2 * around(0)]));
+        assert!(batch.vacant().is_none(), "memory has ended before the slots");
+        batch.fill_inner(1);
+        assert_eq!(contents(&mut batch), [vec![3; 484]]);
+    }
+
+    #[test]
+    fn packets_lie_close_together_in_a_packed_batch_of_datagrams_too() {
+        let mut batch = Batch::packed(4, 1000);
+        let vacant = batch.all_vacant().next().unwrap();
+        vacant[..5].copy_from_slice(b"train");
+        batch.fill_train(5, 2, arrival());
+        batch.push_datagram(b"single", arrival());
+        assert_eq!(contents(&mut batch), [&b"tr"[..], b"ai", b"n", b"single"]);
+    }
+
+    #[test]
+    fn what_was_dropped_before_it_came_here_is_told_with_the_rest() {
+        let mut batch = Batch::new(2, 10);
+        batch.push_inner(&[1]);
+        batch.push_dropped(DropReason::Offload);
+        batch.push_dropped(DropReason::NotIp);
+        assert_eq!(batch.dropped().collect::<Vec<_>>(), [DropReason::Offload], "and takes a slot");
     }
 
     #[test]

@@ -37,6 +37,8 @@ drop_reasons! {
     FragmentOverrun => "fragment_overrun",
     /// A loopback address, or a sender that no packet can have.
     Martian => "martian",
+    /// Outbound: what the device leaves unfinished in the packet does not fit the packet.
+    Offload => "offload",
     /// Outbound: no child SA goes there.
     NoChild => "no_child",
     /// Outside the traffic selectors of the SA.

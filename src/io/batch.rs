@@ -11,22 +11,6 @@ use crate::io::tun::{self, Tun};
 use crate::io::udp::{Arrival, BATCH, Departure, UdpSocket, UdpSockets};
 use crate::sa::path::{Framing, Path};
 
-/// Fills a batch with the packets that wait at the device, without waiting for more. A batch that is not full afterwards left none behind.
-///
-/// # Errors
-/// The device is of no use any more.
-pub fn read_inner(tun: &Tun, batch: &mut Batch) -> io::Result<()> {
-    while let Some(vacant) = batch.vacant() {
-        match tun.read(vacant) {
-            Ok((_, len)) => batch.fill_inner(len),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 /// Writes a batch's inner packets to the device, in order, and says how many it refused.
 ///
 /// # Errors

@@ -69,7 +69,7 @@ impl Tun {
     /// # Errors
     /// [`TunError`] tells what the host refuses, and what helps.
     pub fn open(name: &str) -> Result<Self, TunError> {
-        Self::open_with(name, Offload::Header)
+        Self::open_with(name, Offload::Udp)
     }
 
     /// Opens a device with at most the offload `most`; less where the kernel refuses that.

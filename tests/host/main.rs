@@ -7,6 +7,7 @@
 mod allocation;
 mod dataplane;
 mod namespace;
+mod offload;
 mod pair;
 mod routes;
 mod traffic;

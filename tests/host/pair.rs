@@ -8,7 +8,7 @@ use vpnd::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection, Pro
 use vpnd::crypto::secret::Secret;
 use vpnd::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents};
 use vpnd::io::batch::Gateway;
-use vpnd::io::tun::Tun;
+use vpnd::io::tun::{Offload, Tun};
 use vpnd::io::udp::{UdpOptions, UdpSocket, UdpSockets};
 use vpnd::os::clock::Clock;
 use vpnd::os::random::OsRandom;
@@ -46,6 +46,11 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new(outer_family: &str) -> Self {
+        Self::with_offload(outer_family, Offload::Udp)
+    }
+
+    /// With at most this offload at both devices.
+    pub(crate) fn with_offload(outer_family: &str, offload: Offload) -> Self {
         let namespaces = [Namespace::new(), Namespace::new()];
         let other = namespaces[1].run(thread_id);
         namespaces[0].run(move || {
@@ -55,7 +60,7 @@ impl Pair {
         let mut number = 0_u8;
         let ends = namespaces.map(|namespace| {
             number += 1;
-            End::new(namespace, number, outer_family)
+            End::new(namespace, number, outer_family, offload)
         });
         let pair = Self { ends };
         for (end, peer) in [(0, 1), (1, 0)] {
@@ -124,14 +129,14 @@ pub(crate) fn outbound_sa(end: usize, suite: EspSuite, path: Path) -> OutboundPa
 }
 
 impl End {
-    fn new(namespace: Namespace, number: u8, outer_family: &str) -> Self {
+    fn new(namespace: Namespace, number: u8, outer_family: &str, offload: Offload) -> Self {
         let outer_ip: IpAddr = match outer_family {
             "ipv4" => format!("192.0.2.{number}").parse().unwrap(),
             _ => format!("2001:db8:2::{number}").parse().unwrap(),
         };
         let (plane, events, outer) = namespace.run(move || {
             let peer = 3 - number;
-            let tun = Tun::open("t0").unwrap();
+            let tun = Tun::open_with("t0", offload).unwrap();
             for command in [
                 "link set outer addrgenmode none".to_owned(),
                 "link set t0 addrgenmode none".to_owned(),

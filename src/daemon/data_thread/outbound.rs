@@ -8,7 +8,8 @@ use std::sync::mpsc::TryRecvError;
 
 use crate::esp::batch::Batch;
 use crate::esp::outbound_path::{Applied, OutboundPath};
-use crate::io::batch::{read_inner, send_sealed};
+use crate::io::batch::send_sealed;
+use crate::io::intake::{Intake, Left};
 use crate::io::tun::Tun;
 use crate::io::udp::{Departure, UdpSockets};
 use crate::io::wake::wait;
@@ -17,10 +18,16 @@ use crate::sa::command::DataReport;
 use crate::sa::path::Path;
 use crate::time::Instant;
 
-use super::{BATCH_SLOTS, Desk, LARGEST, OrderError, OutboundCounters, OutboundOrder, Then};
+use super::{Desk, OrderError, OutboundCounters, OutboundOrder, Then};
 
 /// RFC 3948 §2.3.
 const KEEPALIVE: [u8; 1] = [0xff];
+
+/// Packets that are worked on together, at most: two trains of the kernel's greatest length.
+const BATCH_PACKETS: usize = 128;
+
+/// Octets that they share: three super-packets cut for a common MTU. One packet of the greatest length fits too.
+const BATCH_OCTETS: usize = 224 << 10;
 
 /// A path that is too small is looked at again after this long, at most once.
 const PATH_MTU_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
@@ -31,6 +38,7 @@ pub(super) struct OutboundThread {
     sockets: UdpSockets,
     path: OutboundPath,
     clock: Clock,
+    intake: Intake,
     batch: Batch,
     unsent: u64,
     path_mtu_seen: Option<Instant>,
@@ -44,8 +52,8 @@ impl OutboundThread {
         path: OutboundPath,
         clock: Clock,
     ) -> Self {
-        let batch = Batch::new(BATCH_SLOTS, LARGEST);
-        Self { desk, tun, sockets, path, clock, batch, unsent: 0, path_mtu_seen: None }
+        let batch = Batch::packed(BATCH_PACKETS, BATCH_OCTETS);
+        Self { desk, tun, sockets, path, clock, intake: Intake::default(), batch, unsent: 0, path_mtu_seen: None }
     }
 
     pub(super) fn into_work(self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
@@ -53,17 +61,16 @@ impl OutboundThread {
     }
 
     fn run(mut self) -> io::Result<()> {
-        let mut more = false;
+        let mut left = Left::Nothing;
         loop {
-            if !more && wait(&self.desk.waker, &[self.tun.as_fd()], None)?.woken {
+            if left == Left::Nothing && wait(&self.desk.waker, &[self.tun.as_fd()], None)?.woken {
                 self.desk.waker.clear();
             }
             if self.take_orders() == Then::End {
                 return Ok(());
             }
             self.batch.clear();
-            read_inner(&self.tun, &mut self.batch)?;
-            more = self.batch.is_full();
+            left = self.intake.fill(&self.tun, &mut self.batch)?;
             if !self.batch.is_empty() {
                 self.carry();
             }

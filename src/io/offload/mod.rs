@@ -5,3 +5,4 @@
 pub mod checksum;
 pub mod coalesce;
 pub mod header;
+pub mod split;
