@@ -75,9 +75,11 @@ phases: deps build ## Handshake time by phase, vpnd's and strongSwan's client's,
 	benches/end_to_end/handshake.sh
 
 .PHONY: bench-e2e
-bench-e2e: ## Tunnels in network namespaces, measured in turn (ROUNDS=3 SECONDS_EACH=1 ONLY=vpnd; root)
-	cargo build --release --locked --example plane
-	@PLANE=$$(realpath "$(target)/release/examples/plane") benches/end_to_end/run.py
+bench-e2e: ## Tunnels in network namespaces, vpnd's and others', measured in turn (ROUNDS=3 SECONDS_EACH=1 ONLY=vpnd; root)
+	@scripts/install-deps.sh bench
+	@benches/end_to_end/peers.sh "$(target)/peers"
+	cargo build --release --locked --bin vpnd --example plane
+	@TARGET="$(target)" benches/end_to_end/run.py
 
 .PHONY: bench
 bench: ## Criterion benches

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the demo and the interoperability tests need, on Debian and its
 # descendants. Quiet, does nothing when everything is there, and says what is missing.
+#
+#   install-deps.sh [bench]     with what `make bench-e2e` needs besides
 set -euo pipefail
 
 # package : what shows that it is installed
@@ -21,6 +23,9 @@ wanted=(
     "gcc:cc"
     "g++:c++"
 )
+if [ "${1:-}" = bench ]; then
+    wanted+=("iperf3:iperf3" "ethtool:ethtool" "wireguard-tools:wg")
+fi
 
 PATH=$PATH:/usr/sbin:/sbin
 

@@ -9,11 +9,18 @@ TARGET = "10.9.2.1"
 TICKS = 100  # USER_HZ, the unit of /proc/stat, is 100 on every Linux
 
 
-def busy_seconds():
-    """CPU time that the whole machine has used."""
+def machine_seconds():
+    """CPU time that the whole machine has used, and what its host has taken from it."""
     with open("/proc/stat") as stat:
-        user, nice, system, _idle, _wait, interrupts, soft_interrupts = map(int, stat.readline().split()[1:8])
-    return (user + nice + system + interrupts + soft_interrupts) / TICKS
+        user, nice, system, _idle, _wait, interrupts, soft_interrupts, stolen = map(int, stat.readline().split()[1:9])
+    return (user + nice + system + interrupts + soft_interrupts) / TICKS, stolen / TICKS
+
+
+def process_seconds(process):
+    """CPU time that a process has used."""
+    with open(f"/proc/{process}/stat") as stat:
+        user, system = stat.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / TICKS
 
 
 def finish(process, seconds):
@@ -43,18 +50,25 @@ class Load:
         )
 
     def tcp(self, pair, flows, backwards, with_ping=False):
-        """Gbit/s, and CPU-seconds of the machine per GB; with a ping beside it if wanted."""
-        words = ["iperf3", "-c", TARGET, "-J", "-t", self.seconds, "-P", flows] + ["-R"] * backwards
+        """Gbit/s, and CPU-seconds of the whole machine per GB; milliseconds of a ping beside it if wanted."""
         pinger = self.start_ping(pair) if with_ping else None
-        before = busy_seconds()
+        gbits, used, octets = self.transfer(pair, flows, backwards)
+        found = {"gbits": gbits, "cpu": used / (octets / 1e9)}
+        if pinger:
+            found |= {f"ping {key}": value for key, value in self.end_ping(pinger).items()}
+        return found
+
+    def transfer(self, pair, flows, backwards):
+        """Gbit/s, CPU-seconds of the whole machine, octets."""
+        words = ["iperf3", "-c", TARGET, "-J", "-t", self.seconds, "-P", flows] + ["-R"] * backwards
+        before, _ = machine_seconds()
         output, _ = finish(self.start(pair, *words), self.seconds)
-        used = busy_seconds() - before
+        used = machine_seconds()[0] - before
         try:
             received = json.loads(output)["end"]["sum_received"]
+            return received["bits_per_second"] / 1e9, used, received["bytes"]
         except (TypeError, ValueError, KeyError):
             raise Failed(f"{pair.name}: iperf3 did not end well: {(output or '')[-300:]}") from None
-        found = {"gbits": received["bits_per_second"] / 1e9, "cpu": used / (received["bytes"] / 1e9)}
-        return found | {"ping": self.end_ping(pinger)} if pinger else found
 
     def packets(self, pair, rate):
         """Packets of 64 octets a second: offered, delivered, and the share lost."""
@@ -73,6 +87,17 @@ class Load:
             "delivered": received / sent["seconds"],
             "loss": 1 - received / max(sent["sent"], 1),
         }
+
+    def client(self, pair):
+        """CPU-seconds per GB of the first end's program alone, TCP in both directions."""
+        found = {}
+        for way, backwards in (("there", False), ("back", True)):
+            process = pair.client_process()
+            before = process_seconds(process)
+            gbits, _, octets = self.transfer(pair, 1, backwards)
+            used = process_seconds(process) - before
+            found |= {f"{way} gbits": gbits, f"{way} cpu": used / (octets / 1e9)}
+        return found
 
     def start_ping(self, pair):
         count = max(int(self.seconds / 0.01), 10)

@@ -1,119 +1,177 @@
 #!/usr/bin/env python3
 """Measures tunnels between pairs of network namespaces, in turn, in one run. Needs root.
 
-    ROUNDS=3          how often each load is run; the table shows medians
-    SECONDS_EACH=1    how long (whole seconds)
+    ROUNDS=3          how often each load is run; the tables show medians
+    SECONDS_EACH=1    how long each time, in whole seconds
     ONLY=vpnd,...     the columns whose names begin so
-    PLANE=...         the bench program (cargo build --release --example plane)
+    LOADS=tcp,...     of tcp, wire, packets, ping, client; the figures of the others stay as they were measured last
+    UPDATE_DOCS=1     writes the tables into docs/performance.md, and draws docs/performance.svg
+    TARGET=target     where the programs are and the figures go: bench-e2e.json
 """
 
+import json
 import os
 import pathlib
 import signal
-import statistics
+import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 
+import report
 from lab import Failed, Lab, Pair
-from load import Load
-from pairs import Vpnd
+from load import Load, machine_seconds
+from pairs import AS_INSTALLED, OPENSSL_FIRST, StrongSwan, Vpnd, VpndToStrongSwan, WireGuard
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RATES = [60_000, 120_000, 200_000, 240_000, 0]
+TARGET = pathlib.Path(os.environ.get("TARGET") or ROOT / "target").resolve()
+PLANE = TARGET / "release/examples/plane"
+PROGRAM = TARGET / "release/vpnd"
+PEERS = TARGET / "peers/bin"
+
+TUNNELS = {
+    "no tunnel": lambda lab: Pair(lab, "none"),
+    "vpnd cbc": lambda lab: Vpnd(lab, "vpnd-cbc", PLANE, "aes256-sha256"),
+    "vpnd gcm": lambda lab: Vpnd(lab, "vpnd-gcm", PLANE, "aes256gcm16"),
+    "strongSwan cbc as installed": lambda lab: StrongSwan(lab, "ss-debian", AS_INSTALLED, "aes256-sha256"),
+    "strongSwan cbc openssl": lambda lab: StrongSwan(lab, "ss-cbc", OPENSSL_FIRST, "aes256-sha256"),
+    "strongSwan gcm": lambda lab: StrongSwan(lab, "ss-gcm", OPENSSL_FIRST, "aes256gcm16"),
+    "wireguard-go": lambda lab: WireGuard(lab, "wg-go", PEERS / "wireguard-go", "-f", "wg0"),
+    "boringtun": lambda lab: WireGuard(lab, "boringtun", PEERS / "boringtun-cli", "-f", "--disable-drop-privileges", "wg0"),
+    "gotatun": lambda lab: WireGuard(lab, "gotatun", PEERS / "gotatun", "-f", "--disable-drop-privileges", "wg0"),
+}
+CLIENTS = {
+    "vpnd's client": lambda lab: VpndToStrongSwan(lab, "c-vpnd", PROGRAM, "aes256-sha256"),
+    "strongSwan's client": lambda lab: StrongSwan(lab, "c-ss", OPENSSL_FIRST, "aes256-sha256"),
+}
 
 
-def all_pairs(lab, plane):
-    """What can be compared, by the name of its column."""
-    return {
-        "no tunnel": lambda: Pair(lab, "none"),
-        "vpnd cbc": lambda: Vpnd(lab, "vpnd-cbc", plane, "aes256-sha256"),
-        "vpnd gcm": lambda: Vpnd(lab, "vpnd-gcm", plane, "aes256gcm16"),
-    }
-
-
-def measure(load, pair):
-    """One round of one pair: figures by name."""
+def tcp(load, pair):
+    """Bulk in both directions, with one flow and with many; a ping beside the first."""
     figures = {}
     for flows in (1, 16):
         for way, backwards in (("there", False), ("back", True)):
             found = load.tcp(pair, flows, backwards, with_ping=flows == 1 and not backwards)
-            ping = found.pop("ping", None)
-            figures |= {f"tcp {flows} {way} {key}": value for key, value in found.items()}
-            if ping:
-                figures |= {f"ping loaded {key}": value for key, value in ping.items()}
-    figures |= {f"ping idle {key}": value for key, value in load.ping(pair).items()}
-    for rate in RATES:
-        figures |= {f"packets {rate or 'most'} {key}": value for key, value in load.packets(pair, rate).items()}
-    figures["packets best"] = max(value for key, value in figures.items() if key.endswith("delivered"))
+            figures |= {f"{flows} {way} {key}": value for key, value in found.items()}
     return figures
 
 
-def medians(rounds):
-    return {key: statistics.median(figures[key] for figures in rounds) for key in rounds[0]}
+def wire(load, pair):
+    """The same on a link for which the kernel must cut UDP trains, as for most real cards."""
+    pair.set_segmentation(False)
+    try:
+        return tcp(load, pair)
+    finally:
+        pair.set_segmentation(True)
 
 
-def rows():
-    """The table's lines: what it says, the figure, and how it is written."""
-    for flows in (1, 16):
-        for way in ("there", "back"):
-            yield f"TCP, {flows} flow{'s' * (flows > 1)} {way}, Gbit/s", f"tcp {flows} {way} gbits", "{:.2f}"
-    for flows in (1, 16):
-        for way in ("there", "back"):
-            yield f"CPU-s per GB, {flows} flow{'s' * (flows > 1)} {way}", f"tcp {flows} {way} cpu", "{:.2f}"
-    for rate in RATES:
-        name = f"at {rate // 1000},000/s" if rate else "at most load"
-        yield f"64 octets {name}, delivered/s", f"packets {rate or 'most'} delivered", "{:.0f}"
-        yield f"64 octets {name}, lost", f"packets {rate or 'most'} loss", "{:.2%}"
-    yield "64 octets, most delivered/s", "packets best", "{:.0f}"
-    for state in ("idle", "loaded"):
-        for kind in ("average", "p99"):
-            yield f"ping {state}, {kind}, ms", f"ping {state} {kind}", "{:.3f}"
+def packets(load, pair):
+    """Packets of 64 octets, at fixed rates and as many as the machine makes."""
+    figures = {}
+    for rate in report.RATES:
+        figures |= {f"{rate or 'most'} {key}": value for key, value in load.packets(pair, rate).items()}
+    figures["best"] = max(value for key, value in figures.items() if key.endswith("delivered"))
+    return figures
 
 
-def print_table(results):
-    print(f"\n{'':34}" + "".join(f"{name:>20}" for name in results))
-    for title, key, form in rows():
-        cells = [form.format(figures[key]) if key in figures else "-" for figures in results.values()]
-        print(f"{title:34}" + "".join(f"{cell:>20}" for cell in cells))
+def ping(load, pair):
+    """Latency of the idle tunnel."""
+    return load.ping(pair)
+
+
+def client(load, pair):
+    """CPU of a whole client whose other end is a strongSwan gateway."""
+    return load.client(pair)
+
+
+LOADS = [(tcp, TUNNELS), (wire, TUNNELS), (packets, TUNNELS), (ping, TUNNELS), (client, CLIENTS)]
+
+
+def chosen(variable, names):
+    words = [word for word in (os.environ.get(variable) or "").split(",") if word]
+    return [name for name in names if not words or any(name.startswith(word) for word in words)]
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def bring_up(lab, load, recipes):
+    """The pairs that come up, by name, and why the others did not."""
+    pairs, missing = {}, {}
+    for name in chosen("ONLY", recipes):
+        try:
+            pair = recipes[name](lab)
+            pair.up()
+            pair.check()
+            load.serve(pair)
+            pairs[name] = pair
+        except Failed as error:
+            if name.startswith("vpnd"):
+                raise
+            say(f"left out: {name}: {error}")
+            missing[name] = str(error)
+    return pairs, missing
+
+
+def measure(lab, rounds, seconds):
+    """Every load on every pair, pairs in turn: {load: {pair: [figures of a round]}}."""
+    load = Load(lab, PLANE, seconds)
+    wanted = chosen("LOADS", [work.__name__ for work, _ in LOADS])
+    needed = {id(recipes): recipes for work, recipes in LOADS if work.__name__ in wanted}
+    pairs, missing = bring_up(lab, load, {name: make for recipes in needed.values() for name, make in recipes.items()})
+    figures = {}
+    for work, recipes in LOADS:
+        if work.__name__ not in wanted:
+            continue
+        found = figures[work.__name__] = {name: [] for name in pairs if name in recipes}
+        for number in range(rounds):
+            say(f"{work.__name__}: round {number + 1} of {rounds}")
+            for name in found:
+                found[name].append(work(load, pairs[name]))
+    for name, pair in pairs.items():
+        for counts in pair.counts() if isinstance(pair, Vpnd) else []:
+            say(f"{name}: {counts}")
+    return figures, missing
 
 
 def main():
     rounds = int(os.environ.get("ROUNDS") or 3)
     seconds = int(os.environ.get("SECONDS_EACH") or 1)
-    only = [word for word in (os.environ.get("ONLY") or "").split(",") if word]
-    plane = os.environ.get("PLANE") or ROOT / "target/release/examples/plane"
-
-    # ^C and a supervisor's TERM end the run like an error: everything is cleaned up.
+    # A supervisor's TERM ends the run as ^C does: everything is cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    begun = [time.monotonic(), *machine_seconds()]
     lab = Lab()
     try:
-        pairs = {}
-        load = Load(lab, plane, seconds)
-        for name, make in all_pairs(lab, plane).items():
-            if not only or any(name.startswith(word) for word in only):
-                pairs[name] = make()
-                pairs[name].up()
-                pairs[name].check()
-                load.serve(pairs[name])
-        found = {name: [] for name in pairs}
-        for number in range(rounds):
-            for name, pair in pairs.items():
-                print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr)
-                found[name].append(measure(load, pair))
-        print_table({name: medians(rounds) for name, rounds in found.items()})
-        for name, pair in pairs.items():
-            for counts in pair.down() if isinstance(pair, Vpnd) else []:
-                print(f"{name}: {counts}")
+        figures, missing = measure(lab, rounds, seconds)
     finally:
         # A second ^C must not end the cleaning.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         lab.close()
+    passed, _, stolen = (now - then for now, then in zip([time.monotonic(), *machine_seconds()], begun))
+    file = TARGET / "bench-e2e.json"
+    if os.environ.get("LOADS") and not os.environ.get("ONLY") and file.exists():
+        # A load is always of one run; the other loads' figures stay.
+        figures = json.loads(file.read_text())["figures"] | figures
+    results = {
+        "machine": report.machine(ROOT, TARGET / "peers"),
+        "options": {"rounds": rounds, "seconds": seconds},
+        "stolen": stolen / (passed * (os.cpu_count() or 1)),
+        "missing": missing,
+        "figures": figures,
+    }
+    file.write_text(json.dumps(results, indent=1) + "\n")
+    report.show(results)
+    if os.environ.get("UPDATE_DOCS"):
+        report.update_docs(results, ROOT / "docs")
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (Failed, KeyboardInterrupt) as error:
-        sys.exit(f"bench-e2e: {error or 'ended'}")
+    except (Failed, subprocess.TimeoutExpired) as error:
+        sys.exit(f"bench-e2e: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
