@@ -9,8 +9,9 @@ use crate::{esp::counters::DropReason, sa::path::Path};
 pub const HEAD_ROOM: usize = 64;
 /// Octets free behind each packet: padding, trailer and ICV.
 pub const TAIL_ROOM: usize = 64;
-/// Datagrams that one receive can give at once; more are dropped (Linux' UDP_GRO merges at most 64).
-pub const MAX_SEGMENTS: usize = 64;
+/// Datagrams that one receive can give at once; more are dropped. Linux' UDP_GRO merges at most 64, and hands over what a sender on the
+/// same host sent at once: at most 128.
+pub const MAX_SEGMENTS: usize = 128;
 
 /// A fixed number of slots in one piece of memory, filled in order. Reused: nothing is allocated per packet.
 ///

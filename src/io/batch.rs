@@ -2,30 +2,12 @@
 //!
 //! It knows which datagrams are let in at all, by the sender's address. What is in them is `esp`'s matter.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::esp::batch::{self, Batch};
-use crate::io::offload::header::Header;
-use crate::io::tun::{self, Tun};
 use crate::io::udp::{Arrival, BATCH, Departure, UdpSocket, UdpSockets};
 use crate::sa::path::{Framing, Path};
-
-/// Writes a batch's inner packets to the device, in order, and says how many it refused.
-///
-/// # Errors
-/// The device is of no use any more. What it says of single packets (it is down, say) is not an error.
-pub fn write_inner(tun: &Tun, batch: &Batch) -> io::Result<u64> {
-    let mut refused = 0_u64;
-    for packet in batch.inner() {
-        match tun.write(&Header::default(), &[IoSlice::new(packet)]) {
-            Ok(()) => {}
-            Err(error) if tun::is_gone(&error) => return Err(error),
-            Err(_) => refused = refused.saturating_add(1),
-        }
-    }
-    Ok(refused)
-}
 
 /// A gateway that datagrams are accepted from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,23 +27,58 @@ impl Gateway {
     }
 }
 
-/// What a receiving call brought.
+/// What a receiving call brought. A train counts once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Received {
-    /// Datagrams that were taken from the socket, wanted or not.
+    /// Datagrams and trains that were taken from the socket, wanted or not.
     pub datagrams: usize,
+    /// Octets in all of them.
+    pub octets: usize,
     /// Those that came from elsewhere than a gateway.
     pub foreign: u64,
-    /// Those that were longer than any datagram may be here.
+    /// Those that were longer than any may be here.
     pub truncated: u64,
+}
+
+/// How many datagrams a call may bring: few where they are trains, so that what is worked on stays in the processor's cache;
+/// many where they are single, so that there is something to work on together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appetite(usize);
+
+impl Appetite {
+    /// What a call should bring at most, in octets: half of a common second-level cache.
+    const OCTETS: usize = 512 << 10;
+    /// Trains that a call may always bring.
+    const LEAST: usize = 4;
+
+    /// As many as there can be.
+    pub const GREATEST: Self = Self(BATCH);
+
+    /// Whether a call brought all that it was allowed to.
+    pub const fn is_met_by(self, received: &Received) -> bool {
+        received.datagrams >= self.0
+    }
+
+    /// What the next call may bring, by what the last one did.
+    #[must_use]
+    pub fn after(self, received: &Received) -> Self {
+        let average = received.octets.checked_div(received.datagrams);
+        average
+            .map_or(self, |average| Self(Self::OCTETS.checked_div(average).unwrap_or(BATCH).clamp(Self::LEAST, BATCH)))
+    }
 }
 
 /// Fills a batch with the datagrams that wait at the socket and come from one of `gateways`, without waiting for more.
 ///
 /// # Errors
 /// The socket is of no use any more.
-pub fn receive_datagrams(socket: &UdpSocket, gateways: &[Gateway], batch: &mut Batch) -> io::Result<Received> {
-    let mut vacant = batch.all_vacant();
+pub fn receive_datagrams(
+    socket: &UdpSocket,
+    gateways: &[Gateway],
+    appetite: Appetite,
+    batch: &mut Batch,
+) -> io::Result<Received> {
+    let mut vacant = batch.all_vacant().take(appetite.0);
     let mut count = 0_usize;
     let mut arrivals: [Arrival<'_>; BATCH] = std::array::from_fn(|_| {
         Arrival::new(vacant.next().map_or(&mut [][..], |memory| {
@@ -70,22 +87,24 @@ pub fn receive_datagrams(socket: &UdpSocket, gateways: &[Gateway], batch: &mut B
         }))
     });
     let datagrams = socket.receive(arrivals.get_mut(..count).unwrap_or_default())?;
-    let facts = arrivals.map(|arrival| (arrival.from, arrival.len, arrival.tos, arrival.truncated));
+    let facts = arrivals.map(|arrival| (arrival.from, arrival.len, arrival.segment, arrival.tos, arrival.truncated));
     drop(vacant);
 
     let mut received = Received { datagrams, ..Received::default() };
-    for (from, len, tos, truncated) in facts.into_iter().take(datagrams) {
+    for (from, len, segment, tos, truncated) in facts.into_iter().take(datagrams) {
+        received.octets = received.octets.saturating_add(len);
         let path = from.and_then(|from| gateways.iter().find_map(|gateway| gateway.path_from(from)));
         match path {
             None => {
                 received.foreign = received.foreign.saturating_add(1);
                 batch.skip();
             }
+            // Of a train that was cut the last datagram is not whole; the others are not worth a rule of their own.
             Some(_) if truncated => {
                 received.truncated = received.truncated.saturating_add(1);
                 batch.skip();
             }
-            Some(path) => batch.fill_datagram(len, batch::Arrival { path, tos }),
+            Some(path) => batch.fill_train(len, segment, batch::Arrival { path, tos }),
         }
     }
     Ok(received)
@@ -154,8 +173,8 @@ mod tests {
 
         let admitted = [Gateway { remote: gateway.bound().ip(), local: us.bound(), bare_port: Some(500) }];
         let mut batch = Batch::new(8, 100);
-        let received = receive_datagrams(&us, &admitted, &mut batch).unwrap();
-        assert_eq!(received, Received { datagrams: 5, foreign: 2, truncated: 1 });
+        let received = receive_datagrams(&us, &admitted, Appetite::GREATEST, &mut batch).unwrap();
+        assert_eq!(received, Received { datagrams: 5, octets: 8 + 7 + 9 + 100 + 7, foreign: 2, truncated: 1 });
         InboundPath::new().process(Instant::START, &mut batch);
         let path = Path { local: us.bound(), remote: gateway.bound(), framing: Framing::Marked };
         assert_eq!(batch.ike().collect::<Vec<_>>(), [(path, &b"one"[..]), (path, b"two")]);
@@ -172,9 +191,25 @@ mod tests {
         assert!(wait(&waker, &[us.as_fd()], None).unwrap().readable[0]);
         let admitted = [Gateway { remote: gateway.bound().ip(), local: us.bound(), bare_port: Some(500) }];
         let mut batch = Batch::new(3, 100);
-        assert_eq!(receive_datagrams(&us, &admitted, &mut batch).unwrap().datagrams, 3);
+        assert_eq!(receive_datagrams(&us, &admitted, Appetite::GREATEST, &mut batch).unwrap().datagrams, 3);
         batch.clear();
-        assert_eq!(receive_datagrams(&us, &admitted, &mut batch).unwrap().datagrams, 2);
+        assert_eq!(receive_datagrams(&us, &admitted, Appetite::GREATEST, &mut batch).unwrap().datagrams, 2);
+    }
+
+    #[test]
+    fn trains_are_taken_a_few_at_a_time_and_single_datagrams_many() {
+        let after =
+            |datagrams, octets| Appetite::GREATEST.after(&Received { datagrams, octets, ..Received::default() });
+        assert_eq!(after(0, 0), Appetite::GREATEST);
+        assert_eq!(after(1, 0), Appetite::GREATEST);
+        assert_eq!(after(10, 14_000), Appetite::GREATEST);
+        assert_eq!(after(2, 128 << 10), Appetite(8));
+        assert_eq!(after(1, usize::MAX), Appetite(Appetite::LEAST));
+        assert_eq!(after(1, 64 << 10).after(&Received::default()), Appetite(8), "what brought nothing teaches nothing");
+        assert_eq!(
+            after(1, 64 << 10).after(&Received { datagrams: 1, octets: 1, ..Received::default() }),
+            Appetite::GREATEST
+        );
     }
 
     #[test]

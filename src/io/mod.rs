@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod capability;
+pub mod delivery;
 pub mod intake;
 pub mod offload;
 mod sys;

@@ -11,10 +11,10 @@ use std::ptr;
 use std::time::Duration;
 
 /// The most datagrams of one receiving or sending call.
-pub const BATCH: usize = 32;
+pub const BATCH: usize = 64;
 
-/// Room for the ancillary data that is used: one TOS or traffic class octet, kept as an int.
-const CONTROL: usize = 32;
+/// Room for the ancillary data that is used: the TOS or traffic class octet and the length of a train's datagrams, each kept as an int.
+const CONTROL: usize = 64;
 
 /// Memory for ancillary data, aligned as the kernel's header for it wants.
 #[repr(C, align(8))]
@@ -147,6 +147,8 @@ pub struct Arrival<'a> {
     pub buffer: &'a mut [u8],
     /// How many arrived.
     pub len: usize,
+    /// Octets of each datagram in it but the last, which may be shorter; 0 when there is one datagram.
+    pub segment: usize,
     /// From whom.
     pub from: Option<SocketAddr>,
     /// TOS or traffic class of the outer header.
@@ -158,13 +160,14 @@ pub struct Arrival<'a> {
 impl<'a> Arrival<'a> {
     /// Room for one datagram.
     pub const fn new(buffer: &'a mut [u8]) -> Self {
-        Self { buffer, len: 0, from: None, tos: 0, truncated: false }
+        Self { buffer, len: 0, segment: 0, from: None, tos: 0, truncated: false }
     }
 }
 
 /// recvmmsg(2) without blocking: fills the first of `arrivals` (at most [`BATCH`]) and says how many.
 pub(super) fn receive(fd: BorrowedFd<'_>, arrivals: &mut [Arrival<'_>]) -> io::Result<usize> {
-    let mut names = [MaybeUninit::<libc::sockaddr_storage>::zeroed(); BATCH];
+    // SAFETY: all zero is a valid address of no family.
+    let mut names: [libc::sockaddr_in6; BATCH] = unsafe { mem::zeroed() };
     let mut controls = [Control([0; CONTROL]); BATCH];
     let mut vectors = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
     // SAFETY: all zero is a valid mmsghdr: no name, no vectors, no control.
@@ -174,8 +177,8 @@ pub(super) fn receive(fd: BorrowedFd<'_>, arrivals: &mut [Arrival<'_>]) -> io::R
     for ((((header, name), control), vector), arrival) in parts.zip(arrivals.iter_mut()) {
         vector.iov_base = arrival.buffer.as_mut_ptr().cast();
         vector.iov_len = arrival.buffer.len();
-        header.msg_hdr.msg_name = name.as_mut_ptr().cast();
-        header.msg_hdr.msg_namelen = socklen(mem::size_of::<libc::sockaddr_storage>());
+        header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+        header.msg_hdr.msg_namelen = socklen(mem::size_of::<libc::sockaddr_in6>());
         header.msg_hdr.msg_iov = vector;
         header.msg_hdr.msg_iovlen = 1;
         header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
@@ -190,16 +193,16 @@ pub(super) fn receive(fd: BorrowedFd<'_>, arrivals: &mut [Arrival<'_>]) -> io::R
     let received = usize::try_from(received).unwrap_or_default();
     for ((header, name), arrival) in headers.iter().zip(names.iter()).zip(arrivals.iter_mut()).take(received) {
         arrival.len = usize::try_from(header.msg_len).unwrap_or_default().min(arrival.buffer.len());
-        // SAFETY: the storage was zeroed, and zeros or what the kernel wrote are both valid for it.
-        arrival.from = from_storage(unsafe { name.assume_init_ref() });
+        arrival.from = address(name);
         arrival.truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-        arrival.tos = tos_of(&header.msg_hdr);
+        (arrival.tos, arrival.segment) = ancillary(&header.msg_hdr);
     }
     Ok(received)
 }
 
-/// The TOS or traffic class among a received header's ancillary data; 0 if there is none.
-fn tos_of(header: &libc::msghdr) -> u8 {
+/// What a received header's ancillary data tells: the TOS or traffic class, and the length of a train's datagrams; 0 for what is not there.
+fn ancillary(header: &libc::msghdr) -> (u8, usize) {
+    let (mut tos, mut segment) = (0, 0);
     // SAFETY: `header` came back from the kernel with its control memory still borrowed by the caller; the macros stay inside it.
     let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
     while !message.is_null() {
@@ -207,21 +210,20 @@ fn tos_of(header: &libc::msghdr) -> u8 {
         let head = unsafe { message.read() };
         // SAFETY: as above; data follows the header within the control memory.
         let data = unsafe { libc::CMSG_DATA(message) };
+        // SAFETY: called only where the kernel wrote an int; it may stand unaligned.
+        let int = || unsafe { data.cast::<libc::c_int>().read_unaligned() };
         match (head.cmsg_level, head.cmsg_type) {
             // IP_TOS comes as one octet.
             // SAFETY: the kernel wrote at least one octet of data.
-            (libc::IPPROTO_IP, libc::IP_TOS) => return unsafe { data.read() },
-            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
-                // SAFETY: the kernel wrote an int here; it may stand unaligned.
-                let value = unsafe { data.cast::<libc::c_int>().read_unaligned() };
-                return u8::try_from(value & 0xff).unwrap_or_default();
-            }
+            (libc::IPPROTO_IP, libc::IP_TOS) => tos = unsafe { data.read() },
+            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => tos = u8::try_from(int() & 0xff).unwrap_or_default(),
+            (libc::IPPROTO_UDP, libc::UDP_GRO) => segment = usize::try_from(int()).unwrap_or_default(),
             _ => {}
         }
         // SAFETY: both pointers are into the header's own control memory.
         message = unsafe { libc::CMSG_NXTHDR(header, message) };
     }
-    0
+    (tos, segment)
 }
 
 /// One datagram to be sent.
@@ -290,19 +292,18 @@ fn write_tos(header: &mut libc::msghdr, control: &mut Control, departure: &Depar
     }
 }
 
-fn from_storage(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    match libc::c_int::from(storage.ss_family) {
+/// An address of either family, which stands in memory for the longer one.
+fn address(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
+    match libc::c_int::from(name.sin6_family) {
         libc::AF_INET => {
-            // SAFETY: sockaddr_storage is large enough and aligned for every address; the family says which it is.
-            let address = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in>() };
+            // SAFETY: sockaddr_in is shorter than sockaddr_in6, needs no stricter alignment and is valid for any octets; the family says that it is one.
+            let address = unsafe { &*ptr::from_ref(name).cast::<libc::sockaddr_in>() };
             let ip = Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes());
             Some(SocketAddrV4::new(ip, u16::from_be(address.sin_port)).into())
         }
         libc::AF_INET6 => {
-            // SAFETY: as above.
-            let address = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in6>() };
-            let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
-            Some(SocketAddrV6::new(ip, u16::from_be(address.sin6_port), 0, address.sin6_scope_id).into())
+            let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            Some(SocketAddrV6::new(ip, u16::from_be(name.sin6_port), 0, name.sin6_scope_id).into())
         }
         _ => None,
     }

@@ -45,6 +45,8 @@ pub struct UdpOptions {
     pub discovery: PathMtuDiscovery,
     /// Octets of the kernel's receive and send buffers; the host's limit may make them smaller.
     pub buffers: usize,
+    /// Whether datagrams of equal length may be received as one train (UDP_GRO). A kernel that refuses gives single ones.
+    pub receive_trains: bool,
 }
 
 /// Octets of the kernel's buffers unless asked otherwise: 10 ms at 3 Gbit/s.
@@ -62,6 +64,7 @@ impl UdpOptions {
             mark: None,
             discovery: PathMtuDiscovery::default(),
             buffers: DEFAULT_BUFFERS,
+            receive_trains: true,
         }
     }
 }
@@ -72,6 +75,7 @@ pub struct UdpSocket {
     socket: Arc<Socket>,
     bound: SocketAddr,
     mark: Option<u32>,
+    receives_trains: bool,
 }
 
 impl UdpSocket {
@@ -103,9 +107,16 @@ impl UdpSocket {
         if let Some(mark) = options.mark {
             socket.set_mark(mark)?;
         }
+        let receives_trains =
+            options.receive_trains && sys::set_option(socket.as_fd(), libc::IPPROTO_UDP, libc::UDP_GRO, 1).is_ok();
         socket.bind(&options.bind.into())?;
         let bound = local_of(&socket)?;
-        Ok(Self { socket: Arc::new(socket), bound, mark: options.mark })
+        Ok(Self { socket: Arc::new(socket), bound, mark: options.mark, receives_trains })
+    }
+
+    /// Whether the kernel may give several datagrams as one train.
+    pub const fn receives_trains(&self) -> bool {
+        self.receives_trains
     }
 
     /// The address and port the socket is bound to; the address may be unspecified.

@@ -9,13 +9,20 @@ use tokio::sync::mpsc;
 
 use crate::esp::batch::Batch;
 use crate::esp::inbound_path::InboundPath;
-use crate::io::batch::{Gateway, receive_datagrams, write_inner};
+use crate::io::batch::{Appetite, Gateway, receive_datagrams};
+use crate::io::delivery::Delivery;
 use crate::io::tun::Tun;
-use crate::io::udp::{UdpSocket, UdpSockets};
+use crate::io::udp::{BATCH, UdpSocket, UdpSockets};
 use crate::io::wake::wait;
 use crate::os::clock::Clock;
 
-use super::{BATCH_SLOTS, Desk, IkeDatagram, InboundCounters, InboundOrder, LARGEST, OrderError, Then};
+use super::{Desk, IkeDatagram, InboundCounters, InboundOrder, OrderError, Then};
+
+/// Octets of the longest datagram and the longest train.
+const LARGEST: usize = 65_535;
+
+/// Packets of a batch for which there is room from the start. Trains may bring more.
+const PACKETS: usize = 512;
 
 pub(super) struct InboundThread {
     desk: Desk<InboundOrder>,
@@ -26,7 +33,8 @@ pub(super) struct InboundThread {
     clock: Clock,
     gateways: Vec<Gateway>,
     batch: Batch,
-    /// `path` stays empty here.
+    delivery: Delivery,
+    /// What `path`, `batch` and `delivery` count stays empty here.
     counters: InboundCounters,
 }
 
@@ -38,6 +46,7 @@ impl InboundThread {
         ike: mpsc::Sender<IkeDatagram>,
         clock: Clock,
     ) -> Self {
+        let delivery = Delivery::new(tun.offload(), PACKETS);
         Self {
             desk,
             tun,
@@ -46,7 +55,8 @@ impl InboundThread {
             path: InboundPath::new(),
             clock,
             gateways: Vec::new(),
-            batch: Batch::new(BATCH_SLOTS, LARGEST),
+            batch: Batch::new(BATCH, LARGEST),
+            delivery,
             counters: InboundCounters::default(),
         }
     }
@@ -58,19 +68,27 @@ impl InboundThread {
     fn run(mut self) -> io::Result<()> {
         let sockets: Vec<UdpSocket> = self.sockets.iter().cloned().collect();
         let sources: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
-        let mut more = false;
+        let mut appetites = [Appetite::GREATEST; 2];
+        let mut readable = [false; 2];
         loop {
-            if !more && wait(&self.desk.waker, &sources, None)?.woken {
-                self.desk.waker.clear();
+            if readable == [false; 2] {
+                let ready = wait(&self.desk.waker, &sources, None)?;
+                readable = ready.readable;
+                if ready.woken {
+                    self.desk.waker.clear();
+                }
             }
             if self.take_orders() == Then::End {
                 return Ok(());
             }
-            more = false;
-            for socket in &sockets {
+            for ((socket, readable), appetite) in sockets.iter().zip(&mut readable).zip(&mut appetites) {
+                if !*readable {
+                    continue;
+                }
                 self.batch.clear();
-                let received = receive_datagrams(socket, &self.gateways, &mut self.batch)?;
-                more |= received.datagrams >= BATCH_SLOTS;
+                let received = receive_datagrams(socket, &self.gateways, *appetite, &mut self.batch)?;
+                *readable = appetite.is_met_by(&received);
+                *appetite = appetite.after(&received);
                 self.counters.foreign = self.counters.foreign.saturating_add(received.foreign);
                 self.counters.truncated = self.counters.truncated.saturating_add(received.truncated);
                 if !self.batch.is_empty() {
@@ -82,8 +100,7 @@ impl InboundThread {
 
     fn carry(&mut self) -> io::Result<()> {
         self.path.process(self.clock.now(), &mut self.batch);
-        let undelivered = write_inner(&self.tun, &self.batch)?;
-        self.counters.undelivered = self.counters.undelivered.saturating_add(undelivered);
+        self.delivery.deliver(&self.tun, &self.batch)?;
         for (path, message) in self.batch.ike() {
             // A copy is made only when there is room for it.
             match self.ike.try_reserve() {
@@ -93,6 +110,19 @@ impl InboundThread {
         }
         self.desk.tell(|| self.path.poll_report());
         Ok(())
+    }
+
+    fn counters(&self) -> InboundCounters {
+        let delivered = self.delivery.delivered();
+        InboundCounters {
+            path: self.path.counters().clone(),
+            cut_trains: self.batch.truncated_trains(),
+            undelivered: delivered.refused,
+            merged: delivered.merged,
+            super_packets: delivered.super_packets,
+            taken_apart: delivered.taken_apart,
+            ..self.counters.clone()
+        }
     }
 
     fn take_orders(&mut self) -> Then {
@@ -112,8 +142,7 @@ impl InboundThread {
                     let _ = ack.send(Ok(()));
                 }
                 Ok(InboundOrder::Count(ack)) => {
-                    let path = self.path.counters().clone();
-                    let _ = ack.send(InboundCounters { path, ..self.counters.clone() });
+                    let _ = ack.send(self.counters());
                 }
                 Err(TryRecvError::Disconnected) => return Then::End,
                 Err(TryRecvError::Empty) => return Then::GoOn,

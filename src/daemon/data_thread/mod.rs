@@ -35,12 +35,6 @@ pub const MAX_WAITING_NEWS: usize = 256;
 /// Orders that wait for a thread. Each is acknowledged before the next is given, so more than a few mean that the thread does not run.
 const MAX_WAITING_ORDERS: usize = 16;
 
-/// Packets that are worked on together, at most.
-const BATCH_SLOTS: usize = 32;
-
-/// Octets of the largest packet and the largest datagram.
-const LARGEST: usize = 65_535;
-
 /// An IKE message from the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IkeDatagram {
@@ -130,8 +124,16 @@ pub struct InboundCounters {
     pub truncated: u64,
     /// IKE messages that the control thread had no room for.
     pub unheard: u64,
+    /// Trains with more datagrams than there can be: those beyond were dropped.
+    pub cut_trains: u64,
     /// Inner packets that the device refused.
     pub undelivered: u64,
+    /// Inner packets that were written as part of a super-packet.
+    pub merged: u64,
+    /// Super-packets that were written.
+    pub super_packets: u64,
+    /// Super-packets that the device refused; their packets were written one by one.
+    pub taken_apart: u64,
 }
 
 type Ack<T> = oneshot::Sender<T>;

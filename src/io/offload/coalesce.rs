@@ -475,4 +475,4 @@ fn write(octets: &mut [u8], at: usize, word: [u8; 2]) -> Option<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::io) mod tests;

@@ -179,6 +179,16 @@ fn train(family: u8, count: u16, options: &[u8]) -> Vec<Vec<u8>> {
     (0..count).map(|n| tcp(family, 1, n, u32::from(n) * 100, ACK, options, 100)).collect()
 }
 
+/// Segments of one flow that are one super-packet.
+pub(in crate::io) fn tcp_train(family: u8, count: u16) -> Vec<Vec<u8>> {
+    train(family, count, TIMESTAMP)
+}
+
+/// Datagrams of one flow that are one super-packet.
+pub(in crate::io) fn udp_train(family: u8, count: u16) -> Vec<Vec<u8>> {
+    (0..count).map(|id| udp(family, 1, id, 36)).collect()
+}
+
 #[test]
 fn in_order_segments_of_one_flow_are_one_write() {
     for (family, options) in
