@@ -285,11 +285,11 @@ impl Sealer {
         Self::with_backend(protection, keys, Backend::fastest())
     }
 
-    /// The same with another way to do batches of CBC with HMAC than the fastest.
+    /// The same with another way to do batches of CBC with HMAC, and GCM, than the fastest.
     pub fn with_backend(protection: Protection, keys: &ProtectionKeys, backend: Backend) -> Result<Self, BadKey> {
         keys.fit(protection)?;
         let engine = match protection {
-            Protection::Aead(aead) => SealEngine::Aead(AeadKey::new(aead, &keys.encryption)?),
+            Protection::Aead(aead) => SealEngine::Aead(AeadKey::new(aead, &keys.encryption, backend)?),
             Protection::CbcHmac { encryption, integrity } => {
                 SealEngine::CbcHmac(CbcHmacSealer::new(encryption, integrity, keys, backend)?)
             }
@@ -348,11 +348,11 @@ impl Opener {
         Self::with_backend(protection, keys, Backend::fastest())
     }
 
-    /// The same with another way to do batches of CBC with HMAC than the fastest.
+    /// The same with another way to do batches of CBC with HMAC, and GCM, than the fastest.
     pub fn with_backend(protection: Protection, keys: &ProtectionKeys, backend: Backend) -> Result<Self, BadKey> {
         keys.fit(protection)?;
         let engine = match protection {
-            Protection::Aead(aead) => OpenEngine::Aead(AeadKey::new(aead, &keys.encryption)?),
+            Protection::Aead(aead) => OpenEngine::Aead(AeadKey::new(aead, &keys.encryption, backend)?),
             Protection::CbcHmac { encryption, integrity } => {
                 OpenEngine::CbcHmac(CbcHmacOpener::new(encryption, integrity, keys, backend)?)
             }
@@ -366,7 +366,7 @@ impl Opener {
     }
 
     /// Checks the ICV, and decrypts the text only if it is right. After `Forged` nothing decrypted is in the text: it is as it came, or, where
-    /// the AEAD checks and decrypts in one pass (16-octet ICVs), all zeros. Who wants to try another key keeps a copy.
+    /// an AEAD checks and decrypts in one pass, all zeros. Who wants to try another key keeps a copy.
     pub fn open(&self, mut job: Text<'_>) -> Result<Authentic, Forged> {
         self.open_one(&mut job)
     }

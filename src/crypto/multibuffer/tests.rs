@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::crypto::cipher::{AesKey, Cbc, Integrity, Opener, Protection, ProtectionKeys, Sealer, Text};
+use crate::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Opener, Protection, ProtectionKeys, Sealer, Text};
 use crate::crypto::random::{Random, SeededRandom};
 use crate::crypto::secret::Secret;
 
@@ -21,6 +21,11 @@ fn suites() -> impl Iterator<Item = Protection> {
         let with = move |encryption| Protection::CbcHmac { encryption, integrity };
         KEYS.map(|key| with(Cbc::Aes(key))).into_iter().chain([with(Cbc::TripleDes)])
     })
+}
+
+fn gcm_suites() -> impl Iterator<Item = Protection> {
+    let icvs = [GcmIcv::Eight, GcmIcv::Twelve, GcmIcv::Sixteen];
+    KEYS.into_iter().flat_map(move |key| icvs.map(|icv| Protection::Aead(Aead::AesGcm(key, icv))))
 }
 
 /// One of each hash.
@@ -191,6 +196,59 @@ fn a_forged_icv_is_told_of_exactly_its_lane() {
     }
 }
 
+/// Around registers, groups of registers, and the stretches that are hashed at once.
+#[test]
+fn gcm_of_every_length_is_as_the_plain_path_has_it() {
+    let mut random = SeededRandom::new(6);
+    let lengths: Vec<_> = (0..=600).chain(1900..=2080).chain(3960..=3980).chain([9000, 65_535]).collect();
+    for protection in gcm_suites() {
+        for backend in backends() {
+            let plain: Vec<_> = lengths.iter().map(|len| Packet::new(protection, 8, *len, 0, &mut random)).collect();
+            hold_against_the_plain_path(protection, backend, &plain);
+        }
+    }
+}
+
+#[test]
+fn gcm_behind_headers_of_every_length_is_as_the_plain_path_has_it() {
+    let mut random = SeededRandom::new(7);
+    for protection in gcm_suites() {
+        for backend in backends() {
+            let plain: Vec<_> =
+                (0..140).map(|header| Packet::new(protection, header, header % 5 * 40, 0, &mut random)).collect();
+            hold_against_the_plain_path(protection, backend, &plain);
+        }
+    }
+}
+
+#[test]
+fn a_change_anywhere_in_a_packet_of_gcm_is_forged_and_nothing_decrypted_is_left() {
+    let mut random = SeededRandom::new(8);
+    for protection in gcm_suites() {
+        for backend in backends() {
+            let pair = Pair::new(protection, backend);
+            for (len, step) in [(0, 1), (37, 1), (300, 3), (1404, 61), (4100, 255)] {
+                let mut sealed = Packet::new(protection, 12, len, 0, &mut random);
+                pair.sealer.seal(sealed.job()).unwrap();
+                let parts: [fn(&mut Packet) -> &mut Vec<u8>; 4] =
+                    [|p| &mut p.associated, |p| &mut p.iv, |p| &mut p.text, |p| &mut p.icv];
+                for part in parts {
+                    for at in (0..part(&mut sealed).len()).step_by(step) {
+                        let mut changed = sealed.clone();
+                        part(&mut changed)[at] ^= 1 << (at % 8);
+                        let arrived = changed.text.clone();
+                        assert!(pair.opener.open(changed.job()).is_err(), "{backend:?} {protection:?} {len} {at}");
+                        assert!(
+                            changed.text == arrived || changed.text.iter().all(|octet| *octet == 0),
+                            "{backend:?} {protection:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_backed_by_the_processor_has_a_name_and_portable_is_always_there() {
     let names: Vec<_> = Backend::available().map(Backend::name).collect();
@@ -201,6 +259,22 @@ fn what_is_backed_by_the_processor_has_a_name_and_portable_is_always_there() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn gcm_of_any_lengths_is_as_the_plain_path_has_it(
+        seed in any::<u64>(),
+        suite in 0..9usize,
+        header in prop_oneof![Just(8usize), Just(12usize), 0..300usize],
+        lengths in prop::collection::vec(0..=9000usize, 1..=9),
+    ) {
+        let mut random = SeededRandom::new(seed);
+        let protection = gcm_suites().nth(suite).unwrap();
+        let plain: Vec<_> =
+            lengths.iter().map(|len| Packet::new(protection, header, *len, 0, &mut random)).collect();
+        for backend in backends() {
+            hold_against_the_plain_path(protection, backend, &plain);
+        }
+    }
 
     #[test]
     fn batches_of_any_lengths_are_as_the_plain_path_has_them(

@@ -108,7 +108,7 @@ impl<const L: usize> Places<L> {
 
 /// FIPS 197 §5.2. The processor's own S-box takes the same time for every octet.
 #[target_feature(enable = "aes")]
-fn expand(size: AesKey, key: &[u8]) -> Option<Box<Schedule>> {
+pub(super) fn expand(size: AesKey, key: &[u8]) -> Option<Box<Schedule>> {
     let (words, rest) = key.as_chunks::<4>();
     if !rest.is_empty() || key.len() != size.len() {
         return None;
@@ -245,7 +245,7 @@ fn invert(schedule: &mut Schedule) {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn broadcast(keys: &[Block; 15]) -> [__m512i; 15] {
+pub(super) fn broadcast(keys: &[Block; 15]) -> [__m512i; 15] {
     let mut all = [_mm512_setzero_si512(); 15];
     for (to, key) in all.iter_mut().zip(keys) {
         // SAFETY: a key is 16 octets.
@@ -288,14 +288,14 @@ fn cbc_8<const ROUNDS: usize>(keys: &[Block; 15], chains: &mut [Block; 8], place
 
 #[inline]
 #[target_feature(enable = "aes,avx2")]
-fn block(octets: &Block) -> __m128i {
+pub(super) fn block(octets: &Block) -> __m128i {
     // SAFETY: a block is 16 octets.
     unsafe { _mm_loadu_si128(octets.as_ptr().cast()) }
 }
 
 /// Of the keys behind the first: those of the middle rounds, and the last one.
 #[inline]
-fn rounds<T, const ROUNDS: usize>(keys: &[T; 14]) -> (&[T], &T) {
+pub(super) fn rounds<T, const ROUNDS: usize>(keys: &[T; 14]) -> (&[T], &T) {
     match ROUNDS {
         10 => (&keys[..9], &keys[9]),
         12 => (&keys[..11], &keys[11]),

@@ -6,13 +6,14 @@ pub(super) mod avx2;
 pub(super) mod avx2_wide;
 pub(super) mod avx512;
 pub(super) mod avx512_wide;
+pub(super) mod gcm;
 mod lanes;
 mod rounds;
 pub(super) mod sha_ni;
 
 use std::arch::is_x86_feature_detected;
 
-/// AVX-512 with VAES.
+/// AVX-512 with VAES and VPCLMULQDQ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Avx512(());
 
@@ -30,6 +31,9 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("vaes")
+            && is_x86_feature_detected!("vpclmulqdq")
+            && is_x86_feature_detected!("pclmulqdq")
+            && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("aes");
         all.then_some(Self(()))
