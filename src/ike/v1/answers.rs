@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use zeroize::Zeroize;
+
 use crate::crypto::hash::Hash;
 use crate::ike::action::DropReason;
 use crate::ike::context::Context;
@@ -127,8 +129,10 @@ impl Answers {
     }
 
     fn seal(&mut self, sa: &mut IsakmpSa, message_id: u32, mut iv: Iv, attributes: &Attributes) -> Option<Vec<u8>> {
-        let contents = attributes.contents().ok()?;
-        let message = sa.seal_with_hash_1(ExchangeType::TRANSACTION, message_id, &mut iv, &contents)?;
+        let mut contents = attributes.contents().ok()?;
+        let message = sa.seal_with_hash_1(ExchangeType::TRANSACTION, message_id, &mut iv, &contents);
+        contents.octets.zeroize();
+        let message = message?;
         self.go_on(sa, message_id, iv);
         Some(message)
     }

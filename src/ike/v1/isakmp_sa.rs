@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use zeroize::Zeroize;
+
 use crate::crypto::hash::Hash;
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
@@ -148,7 +150,7 @@ impl IsakmpSa {
         };
         writer.structure(contents.first.0, 0, body).ok()?;
         writer.octets(&contents.octets);
-        let contents = Contents { first: registry::PayloadType(PayloadType::HASH.0), octets: writer.finish() };
+        let mut contents = Contents { first: registry::PayloadType(PayloadType::HASH.0), octets: writer.finish() };
         let header = Header {
             cookies: self.cookies,
             next_payload: PayloadType::HASH,
@@ -157,7 +159,9 @@ impl IsakmpSa {
             flags: Flags { encrypted: true, ..Flags::default() },
             message_id,
         };
-        self.cipher.seal(&header, iv, &contents).ok()
+        let sealed = self.cipher.seal(&header, iv, &contents).ok();
+        contents.octets.zeroize();
+        sealed
     }
 
     /// Decrypts a message; `rest` is what follows the header.

@@ -42,7 +42,9 @@ impl Cipher {
         }
         // RFC 2409 appendix B: padded up to the block with zeros, and no further.
         let padded = contents.octets.len().checked_next_multiple_of(self.block).ok_or(EncodeError::TooLong)?;
-        let mut text = contents.octets.clone();
+        // In one piece: what is encrypted in place leaves no copy of the text behind.
+        let mut text = Vec::with_capacity(padded);
+        text.extend_from_slice(&contents.octets);
         text.resize(padded, 0);
         self.key.encrypt(iv.octets(), &mut text).map_err(|_| EncodeError::Unwritable)?;
         let flags = Flags { encrypted: true, ..header.flags };

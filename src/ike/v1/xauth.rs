@@ -238,6 +238,9 @@ fn asked(request: &Attributes) -> Asked {
 fn reply(xauth: &Xauth, request: &Attributes, asked: &[u16]) -> Vec<(u16, Vec<u8>)> {
     let mut values = Vec::new();
     for kind in asked {
+        if values.iter().any(|(given, _)| given == kind) {
+            continue;
+        }
         let answer = match *kind {
             TYPE => value(request, TYPE).unwrap_or_default().to_vec(),
             USER_NAME => xauth.user.as_bytes().to_vec(),
@@ -245,9 +248,7 @@ fn reply(xauth: &Xauth, request: &Attributes, asked: &[u16]) -> Vec<(u16, Vec<u8
             DOMAIN => Vec::new(),
             _ => continue,
         };
-        if !values.iter().any(|(given, _)| given == kind) {
-            values.push((*kind, answer));
-        }
+        values.push((*kind, answer));
     }
     values
 }

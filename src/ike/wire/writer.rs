@@ -1,12 +1,17 @@
 //! Writing. A length is filled in when its part is closed, from the octets that are there.
 
+use zeroize::Zeroize;
+
 use crate::ike::wire::error::EncodeError;
 
-/// Octets of a message in the making.
+/// Octets of a message in the making. What it holds may be a password: it leaves no copy behind when it grows.
 #[derive(Debug, Default)]
 pub struct Writer {
     octets: Vec<u8>,
 }
+
+/// Room to begin with.
+const SMALLEST: usize = 128;
 
 impl Writer {
     /// Nothing written yet.
@@ -16,21 +21,28 @@ impl Writer {
 
     /// One octet.
     pub fn u8(&mut self, value: u8) {
-        self.octets.push(value);
+        self.octets(&[value]);
     }
 
     /// Two octets in network order.
     pub fn u16(&mut self, value: u16) {
-        self.octets.extend_from_slice(&value.to_be_bytes());
+        self.octets(&value.to_be_bytes());
     }
 
     /// Four octets in network order.
     pub fn u32(&mut self, value: u32) {
-        self.octets.extend_from_slice(&value.to_be_bytes());
+        self.octets(&value.to_be_bytes());
     }
 
     /// Octets as they are.
     pub fn octets(&mut self, octets: &[u8]) {
+        let needed = self.octets.len().saturating_add(octets.len());
+        if needed > self.octets.capacity() {
+            let mut grown = Vec::with_capacity(needed.saturating_mul(2).max(SMALLEST));
+            grown.extend_from_slice(&self.octets);
+            self.octets.zeroize();
+            self.octets = grown;
+        }
         self.octets.extend_from_slice(octets);
     }
 
@@ -46,7 +58,7 @@ impl Writer {
         F: FnOnce(&mut Self) -> Result<(), EncodeError>,
     {
         let start = self.octets.len();
-        self.octets.extend_from_slice(&[first, second]);
+        self.octets(&[first, second]);
         self.with_length(start, content)
     }
 
@@ -61,8 +73,8 @@ impl Writer {
     }
 
     /// What was written.
-    pub fn finish(self) -> Vec<u8> {
-        self.octets
+    pub fn finish(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.octets)
     }
 
     fn with_length<F>(&mut self, counted_from: usize, content: F) -> Result<(), EncodeError>
@@ -77,6 +89,12 @@ impl Writer {
         let place = self.octets.get_mut(field..).and_then(|octets| octets.first_chunk_mut());
         *place.ok_or(EncodeError::TooLong)? = length.to_be_bytes();
         Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.octets.zeroize();
     }
 }
 

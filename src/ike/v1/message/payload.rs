@@ -1,5 +1,7 @@
 //! Payloads that have fields: ID, N, D and ATTR, from and to octets.
 
+use zeroize::Zeroize;
+
 use crate::ike::identity::Identity;
 use crate::ike::wire::{
     error::{DecodeError, EncodeError},
@@ -266,6 +268,13 @@ impl Attributes {
             }
         }
         Ok(writer.finish())
+    }
+}
+
+/// A value may be a password.
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        self.attributes.iter_mut().for_each(|(_, value)| value.zeroize());
     }
 }
 

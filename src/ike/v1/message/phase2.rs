@@ -1,5 +1,7 @@
 //! What an ISAKMP SA protects: quick mode, informational exchanges, Mode Config and XAUTH. All follow a HASH, which is split off first.
 
+use zeroize::Zeroize;
+
 use crate::ike::v1::header::PayloadType;
 use crate::ike::v1::message::{
     Attributes, Delete, Identification, Notify,
@@ -146,6 +148,9 @@ impl Attributes {
 
     /// The chain of payloads.
     pub fn contents(&self) -> Result<Contents, EncodeError> {
-        join(&[(PayloadType::ATTRIBUTES, self.body()?)])
+        let mut parts = [(PayloadType::ATTRIBUTES, self.body()?)];
+        let contents = join(&parts);
+        parts.iter_mut().for_each(|(_, body)| body.zeroize());
+        contents
     }
 }

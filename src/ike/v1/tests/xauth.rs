@@ -28,7 +28,7 @@ fn ask(client: &mut Client, gateway: &mut Gateway, id: u32, asked: &[(u16, &[u8]
 fn reply(gateway: &mut Gateway, sent: &[Transmit]) -> Vec<(u16, Vec<u8>)> {
     let (_, reply) = gateway.open_attributes(&sent[0].message);
     assert_eq!((reply.kind, reply.identifier), (kind::REPLY, 7));
-    reply.attributes
+    reply.attributes.clone()
 }
 
 fn status(client: &mut Client, gateway: &mut Gateway, id: u32, value: u8) -> Vec<Transmit> {
