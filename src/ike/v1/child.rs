@@ -21,6 +21,9 @@ const CONFIRMATION_TIME: Duration = Duration::from_secs(2);
 /// Packets of an SA that the gateway deleted may be under way for as long.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// A gateway that does not know an SA after this has lost it.
+const SETTLING_TIME: Duration = Duration::from_secs(5);
+
 /// Inbound SAs of one child; the oldest goes.
 const MOST_SAS: usize = 4;
 
@@ -206,6 +209,9 @@ impl Child {
         configuration: &Configuration,
     ) -> bool {
         let Some(place) = self.sas.iter().position(|sa| sa.outbound == outbound) else { return false };
+        if self.sas.get(place).is_some_and(|sa| sa.deleted) {
+            return true;
+        }
         let was_in_use = self.in_use().is_some_and(|sa| sa.outbound == outbound);
         let newer = self.sas.iter().skip(place).rev().find(|sa| sa.outbound != outbound && sa.is_held());
         let newer = newer.map(|sa| sa.inbound);
@@ -229,6 +235,12 @@ impl Child {
             _ => {}
         }
         true
+    }
+
+    /// Whether this is an SA that the gateway must have taken by now, and has not deleted.
+    pub(super) fn is_settled(&self, now: Instant, outbound: OutboundSpi) -> bool {
+        let is_it = |sa: &&ChildSa| sa.outbound == outbound && !sa.deleted;
+        self.sas.iter().find(is_it).is_some_and(|sa| now.since(sa.installed_at) >= SETTLING_TIME)
     }
 
     /// Whether it was deleted again and again, so that making it anew is no use.
@@ -288,11 +300,12 @@ impl Child {
         }
     }
 
-    /// A packet limit comes near: a new quick mode is wanted soon.
+    /// A packet limit comes near: a new quick mode is wanted soon, though not right after the last.
     pub(super) fn run_out(&mut self, now: Instant) {
         let replaced = self.sas.last().is_some_and(ChildSa::is_held);
         if self.standing == Standing::Up && !replaced {
-            self.wanted_at = Some(self.wanted_at.map_or(now, |at| at.min(now)));
+            let earliest = self.sas.last().map_or(now, |sa| sa.installed_at.after(SHORTEST_RETRY).max(now));
+            self.wanted_at = Some(self.wanted_at.map_or(earliest, |at| at.min(earliest)));
         }
     }
 

@@ -13,6 +13,7 @@ const PROTOCOL_ESP: u8 = 3;
 
 /// RFC 2408 §3.14.1: those below tell an error, the others a state.
 const FIRST_STATUS: u16 = 16_384;
+const INVALID_SPI: u16 = 11;
 const CONNECTED: u16 = 16_384;
 const RESPONDER_LIFETIME: u16 = 24_576;
 const INITIAL_CONTACT: u16 = 24_578;
@@ -39,6 +40,8 @@ pub(super) enum News {
     },
     /// The SA of a quick mode can be used (RFC 2408 §3.1): its message ID is the message's, or its SPI is here.
     Connected(Subject),
+    /// ESP came to the peer on this SPI, which is none of its own (RFC 2408 §3.14.1), if it says which.
+    InvalidSpi(Option<OutboundSpi>),
     /// The peer has no other SA with us.
     InitialContact,
     /// An error type, and what it is about.
@@ -107,6 +110,8 @@ fn notified(own: Cookies, notify: &Notify) -> News {
         (CONNECTED, _) => News::Connected(of),
         (RESPONDER_LIFETIME, _) => News::ResponderLifetime { of, attributes: notify.data.clone() },
         (INITIAL_CONTACT, _) => News::InitialContact,
+        // RFC 2408 §3.14 puts it before the data; some write it there.
+        (INVALID_SPI, _) => News::InvalidSpi(outbound(&notify.spi).or_else(|| outbound(&notify.data))),
         (kind, _) if kind < FIRST_STATUS => News::Error { kind, of },
         (kind, _) => News::Other { kind },
     }

@@ -8,7 +8,6 @@ pub(super) struct NotifyKind(pub(super) u16);
 
 impl NotifyKind {
     pub(super) const INVALID_COOKIE: Self = Self(4);
-    pub(super) const INVALID_SPI: Self = Self(11);
     pub(super) const NO_PROPOSAL_CHOSEN: Self = Self(14);
     pub(super) const PAYLOAD_MALFORMED: Self = Self(16);
     pub(super) const INVALID_KEY_INFORMATION: Self = Self(17);

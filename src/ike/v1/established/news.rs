@@ -70,12 +70,9 @@ impl Established {
                 self.shorten(ctx, *of, attributes);
             }
             News::Connected(of) => self.receive_connected(ctx, name, *of),
-            // These are about packets and messages, not about what was asked.
-            News::Error { kind, .. }
-                if matches!(NotifyKind(*kind), NotifyKind::INVALID_COOKIE | NotifyKind::INVALID_SPI) =>
-            {
-                self.probe(ctx);
-            }
+            News::InvalidSpi(spi) => self.receive_invalid_spi(ctx, *spi),
+            // It is about a message, not about what was asked.
+            News::Error { kind, .. } if NotifyKind(*kind) == NotifyKind::INVALID_COOKIE => self.probe(ctx),
             News::Error { kind, of } => return self.receive_refusal(ctx, name.cookies, NotifyKind(*kind), *of),
             News::ResponderLifetime { .. } | News::InitialContact | News::Other { .. } => {}
         }
@@ -160,6 +157,19 @@ impl Established {
         // RFC 2407 §4.6.3 wants the sender's SPI; a strongSwan that could not install its half names ours.
         if let Some(outbound) = children.iter().find_map(|child| child.outbound_of(spi.value())).filter(|_| !deleted) {
             let _ = children.iter_mut().any(|child| child.deleted_by_peer(ctx, outbound, configuration));
+        }
+    }
+
+    /// The gateway lost an SA without a word: it is made anew, as if it had been deleted. One that is quite new it may not have yet.
+    fn receive_invalid_spi(&mut self, ctx: &mut Context<'_>, spi: Option<OutboundSpi>) {
+        let Self { children, configuration, .. } = self;
+        let lost = spi.is_some_and(|spi| {
+            children
+                .iter_mut()
+                .any(|child| child.is_settled(ctx.now, spi) && child.deleted_by_peer(ctx, spi, configuration))
+        });
+        if !lost {
+            self.probe(ctx);
         }
     }
 

@@ -87,7 +87,7 @@ fn v_13_deletes_and_notifies_stand_in_one_message_in_any_order_and_again() {
     let (child, association) = (delete_body(3, 4, 1, &[0, 1, 0, 0]), delete_body(1, 16, 1, &spi()));
     let error = notify_body(3, &[0, 1, 0, 0], 11, &[]);
     let (deleted, gone) = (News::DeleteEsp(vec![theirs(0x1_0000)]), News::DeleteIsakmp(own()));
-    let invalid = News::Error { kind: 11, of: Subject::Esp([0, 1, 0, 0]) };
+    let invalid = News::InvalidSpi(Some(theirs(0x1_0000)));
     for (payloads, expected) in [
         (vec![child.clone(), child.clone()], vec![deleted.clone(), deleted.clone()]),
         (vec![child.clone(), error.clone()], vec![invalid.clone(), deleted.clone()]),

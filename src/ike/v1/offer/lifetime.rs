@@ -11,6 +11,10 @@ const KILOBYTES: u64 = 2;
 /// Nobody means more: it is as if nothing were said. Times beyond cannot be added to a clock.
 const LONGEST_SECONDS: u64 = 0xffff_ffff;
 
+/// However little the peer says: new keys are not made faster than this. A peer that means it deletes the SA itself.
+const SHORTEST_SECONDS: u64 = 10;
+const FEWEST_KILOBYTES: u64 = 64 * 1024;
+
 /// The numbers of life type and life duration.
 #[derive(Clone, Copy)]
 pub(super) struct Numbers {
@@ -68,12 +72,12 @@ pub(super) fn split(attributes: &[(u16, &[u8])], numbers: Numbers) -> Option<(Ve
 impl Stated {
     /// Ours, or what is said if that is shorter.
     pub(super) fn time(self, ours: Option<Duration>) -> Option<Duration> {
-        shorter(ours, self.seconds.map(Duration::from_secs))
+        shorter(ours, self.seconds.map(|seconds| Duration::from_secs(seconds.max(SHORTEST_SECONDS))))
     }
 
     /// The same of all limits.
     pub(super) fn limit(self, ours: Lifetime) -> Lifetime {
-        let bytes = self.kilobytes.map(|kilobytes| kilobytes.saturating_mul(1024));
+        let bytes = self.kilobytes.map(|kilobytes| kilobytes.max(FEWEST_KILOBYTES).saturating_mul(1024));
         Lifetime { time: self.time(ours.time), bytes: shorter(ours.bytes, bytes), packets: ours.packets }
     }
 }

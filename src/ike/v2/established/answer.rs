@@ -16,6 +16,9 @@ use crate::ike::wire::chain::parse_inner;
 use crate::ike::wire::registry::{ExchangeType, NotifyType, PayloadType};
 use crate::sa::path::Path;
 
+/// However short a time the peer gives us: a whole tunnel is not made anew more often than this on its account.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(10);
+
 /// What a request of the peer leads to, besides its answer.
 struct Handled {
     answer: Informational,
@@ -132,7 +135,7 @@ impl Established {
         }
         if let (NotifyType::AUTH_LIFETIME, Ok(seconds)) = (notify.kind, <[u8; 4]>::try_from(notify.data.as_slice())) {
             // RFC 4478 §3: we must authenticate again before; a new IKE SA does that.
-            let time = Duration::from_secs(u32::from_be_bytes(seconds).into());
+            let time = Duration::from_secs(u32::from_be_bytes(seconds).into()).max(SHORTEST_LIFETIME);
             let end = end_of(ctx.now, time, ctx);
             self.ends_at = Some(self.ends_at.map_or(end, |earlier| earlier.min(end)));
         }

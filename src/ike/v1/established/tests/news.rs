@@ -7,6 +7,7 @@ use crate::ike::wire::chain::Contents;
 use crate::ike::wire::registry;
 use crate::sa::command::{ChildId, DataReport};
 
+const INVALID_SPI: u16 = 11;
 const COOKIES: [u8; 16] = [1, 1, 1, 1, 1, 1, 1, 1, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81];
 
 fn delete_esp(spi: [u8; 4]) -> Delete {
@@ -294,4 +295,44 @@ fn an_esp_packet_of_an_unknown_sa_is_a_reason_to_ask_once_in_a_while() {
         })
         .sum();
     assert_eq!(asked, 1);
+}
+
+#[test]
+fn an_sa_that_the_gateway_says_it_does_not_know_is_made_anew() {
+    for spi_is_data in [false, true] {
+        let (mut client, mut peer, made) = up(profile());
+        client.wait(6_000);
+        let lost = Notify {
+            protocol: 3,
+            spi: if spi_is_data { Vec::new() } else { made.gateway_spi.to_vec() },
+            kind: INVALID_SPI,
+            data: if spi_is_data { made.gateway_spi.to_vec() } else { Vec::new() },
+        };
+        let message = peer.inform(&Informational { notifies: vec![lost], ..Informational::default() });
+        let sent = client.receive(&message);
+        let (answer, made) = peer.answer(&sent[0]);
+        let before = client.done.len();
+        client.receive(&answer);
+        assert_eq!(client.order(before), ["installed", "sent", "switched", "rekeyed"], "used at once");
+        assert_eq!(client.switched()[1].spi.to_octets(), made.gateway_spi);
+        // The message again, and one about the SA that is gone already.
+        assert!(client.receive(&message).is_empty());
+        client.wait(10_000);
+        let again = peer.notify(INVALID_SPI, &client.switched()[0].spi.to_octets());
+        assert!(client.receive(&again).is_empty());
+        assert_eq!(client.installed().len(), 2);
+    }
+}
+
+#[test]
+fn an_sa_that_is_new_or_nobodys_is_only_asked_about_when_the_gateway_does_not_know_it() {
+    let (mut client, mut peer, made) = up_with_answers(profile());
+    client.wait(4_000);
+    for spi in [made.gateway_spi.to_vec(), made.client_spi.to_vec(), vec![9; 4], Vec::new()] {
+        let message = peer.notify(INVALID_SPI, &spi);
+        let asked = client.receive(&message);
+        let ack = peer.acknowledge(&asked[0]);
+        assert!(client.receive(&ack).is_empty());
+    }
+    assert_eq!((client.installed().len(), client.status()), (1, "established"));
 }

@@ -91,8 +91,10 @@ fn without_a_lifetime_nothing_is_replaced_until_packets_run_out() {
     profile.child.lifetime.time = None;
     let (mut client, mut peer, _) = up(profile);
     assert_eq!(client.poll_timeout(), None);
-    for _ in 0..8 {
-        let sent = client.report(DataReport::Lifetime { child: ChildId(0), mark: LifetimeMark::Soft });
+    for round in 0..8 {
+        let mut sent = client.report(DataReport::Lifetime { child: ChildId(0), mark: LifetimeMark::Soft });
+        assert!(sent.is_empty(), "{round}: not right after the last");
+        sent.extend(client.wait(1_000));
         assert_eq!(sent.len(), 1);
         let again = client.report(DataReport::Lifetime { child: ChildId(0), mark: LifetimeMark::Soft });
         assert!(again.is_empty(), "one quick mode at a time");

@@ -37,7 +37,7 @@ fn k1_014_a_shorter_lifetime_is_taken_a_longer_one_not_and_zero_says_nothing() {
         (vec![0x0e, 0x0f], 3599),
         (vec![0x0e, 0x10], 3600),
         (vec![0x0e, 0x11], 3600),
-        (vec![1], 1),
+        (vec![1], 10),
         (vec![0, 0, 0, 20], 20),
         (vec![0, 0, 0, 0, 0, 0, 0, 20], 20),
         (vec![0; 4], 3600),
@@ -46,7 +46,7 @@ fn k1_014_a_shorter_lifetime_is_taken_a_longer_one_not_and_zero_says_nothing() {
         (vec![0xff; 8], 3600),
         (vec![0xff; 9], 3600),
         (vec![0xff; 1000], 3600),
-        ([vec![0; 100], vec![9]].concat(), 9),
+        ([vec![0; 100], vec![11]].concat(), 11),
     ] {
         let expected = Some(Duration::from_secs(expected));
         let life = attributes(&seconds(&duration), (1, 2));
@@ -79,13 +79,13 @@ fn k1_014_the_short_and_the_long_form_say_the_same_and_no_lifetime_at_all_is_our
 
 #[test]
 fn k1_014_seconds_and_kilobytes_come_in_pairs_in_any_order() {
-    let ours = Lifetime { time: HOUR, bytes: Some(1 << 20), packets: None };
-    let both = Lifetime { time: Some(Duration::from_secs(60)), bytes: Some(16 << 10), packets: None };
-    for pairs in [vec![(1, vec![60]), (2, vec![16])], vec![(2, vec![16]), (1, vec![60])]] {
+    let ours = Lifetime { time: HOUR, bytes: Some(1 << 30), packets: None };
+    let both = Lifetime { time: Some(Duration::from_secs(60)), bytes: Some(128 << 20), packets: None };
+    for pairs in [vec![(1, vec![60]), (2, vec![2, 0, 0])], vec![(2, vec![2, 0, 0]), (1, vec![60])]] {
         assert_eq!(phase2_with(ours, &attributes(&pairs, (1, 2))), Ok(both));
     }
     for (kilobytes, bytes) in
-        [(vec![0], 1 << 20), (vec![4, 0], 1 << 20), (vec![3, 255], 1023 << 10), (vec![0xff; 8], 1 << 20)]
+        [(vec![0], 1 << 30), (vec![16, 0, 0], 1 << 30), (vec![3, 255, 0], 1023 << 18), (vec![0xff; 8], 1 << 30)]
     {
         let life = attributes(&[(2, kilobytes)], (1, 2));
         assert_eq!(phase2_with(ours, &life), Ok(Lifetime { bytes: Some(bytes), ..ours }));
@@ -93,6 +93,19 @@ fn k1_014_seconds_and_kilobytes_come_in_pairs_in_any_order() {
     let unlimited = Lifetime { bytes: None, ..ours };
     let life = attributes(&[(2, vec![0xff; 8])], (1, 2));
     assert_eq!(phase2_with(unlimited, &life), Ok(Lifetime { bytes: Some(u64::MAX), ..ours }));
+}
+
+#[test]
+fn k1_014_no_lifetime_of_theirs_makes_us_hammer() {
+    let unlimited = Lifetime { time: HOUR, ..Lifetime::default() };
+    let floor = Lifetime { time: Some(Duration::from_secs(10)), bytes: Some(64 << 20), packets: None };
+    let least = attributes(&[(1, vec![1]), (2, vec![1])], (1, 2));
+    assert_eq!(phase2_with(unlimited, &least), Ok(floor));
+    assert_eq!(shortened_phase2(unlimited, &least), floor);
+    assert_eq!(shortened_phase1(HOUR, &short(&[(11, 1), (12, 1)])), floor.time);
+    // What is configured stays, however short.
+    let ours = Lifetime { time: Some(Duration::from_secs(3)), bytes: Some(5), packets: None };
+    assert_eq!(phase2_with(ours, &least), Ok(ours));
 }
 
 #[test]
@@ -120,7 +133,7 @@ fn k1_014_a_notified_lifetime_shortens_and_never_lengthens() {
     let said = |octets: &[u8]| shortened_phase2(ours, octets);
     assert_eq!(said(&short(&[(1, 1), (2, 60)])), Lifetime { time: Some(Duration::from_secs(60)), ..ours });
     assert_eq!(said(&short(&[(1, 1), (2, 3601)])), ours);
-    assert_eq!(said(&short(&[(1, 2), (2, 60)])), Lifetime { bytes: Some(60 << 10), ..ours });
+    assert_eq!(said(&attributes(&[(2, vec![1, 0, 0, 0])], (1, 2))), Lifetime { bytes: Some(1 << 34), ..ours });
     for unreadable in [&[][..], &[1], &[0x80, 1, 0], &short(&[(2, 60)]), &long(1, &[]), &[0, 1, 0xff, 0xff]] {
         assert_eq!(said(unreadable), ours, "{unreadable:?}");
         assert_eq!(shortened_phase1(HOUR, unreadable), HOUR);
