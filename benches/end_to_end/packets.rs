@@ -9,7 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -93,8 +93,10 @@ fn send_some(socket: RawFd, count: usize) -> io::Result<u64> {
 
 /// Counts the packets that arrive, in a thread of its own.
 pub(crate) struct Receiver {
+    /// How many packets came so far.
+    pub(crate) count: Arc<AtomicU64>,
     told_to_end: Arc<AtomicBool>,
-    thread: JoinHandle<io::Result<u64>>,
+    thread: JoinHandle<io::Result<()>>,
 }
 
 impl Receiver {
@@ -112,27 +114,27 @@ impl Receiver {
         if result < 0 {
             return Err(io::Error::last_os_error());
         }
-        let told_to_end = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&told_to_end);
+        let (count, told_to_end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, told) = (Arc::clone(&count), Arc::clone(&told_to_end));
         let thread = std::thread::spawn(move || {
-            let mut count = 0;
             loop {
                 // Read before the last look, so that nothing which came before the word is missed.
                 let last = told.load(Ordering::Acquire);
-                count += drain(socket.as_raw_fd())?;
+                counted.fetch_add(drain(socket.as_raw_fd())?, Ordering::Release);
                 if last {
-                    return Ok(count);
+                    return Ok(());
                 }
                 std::thread::sleep(PAUSE * 4);
             }
         });
-        Ok(Self { told_to_end, thread })
+        Ok(Self { count, told_to_end, thread })
     }
 
     /// How many packets came.
     pub(crate) fn end(self) -> io::Result<u64> {
         self.told_to_end.store(true, Ordering::Release);
-        self.thread.join().map_err(|_| io::Error::other("the counting thread panicked"))?
+        self.thread.join().map_err(|_| io::Error::other("the counting thread panicked"))??;
+        Ok(self.count.load(Ordering::Acquire))
     }
 }
 

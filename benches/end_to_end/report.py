@@ -1,10 +1,19 @@
-"""What was measured, as tables: on the terminal and in docs/performance.md."""
+#!/usr/bin/env python3
+"""What was measured, as tables: on the terminal and in docs/performance.md.
 
+    report.py target/bench-e2e.json     shows again what run.py has measured; UPDATE_DOCS=1 as there
+"""
+
+import json
 import os
+import pathlib
 import platform
 import re
 import statistics
 import subprocess
+import sys
+
+sys.dont_write_bytecode = True
 
 import draw
 
@@ -211,6 +220,13 @@ def conditions(results):
     return lines + [f"left out: {name}: {reason}" for name, reason in results["missing"].items()]
 
 
+def tell(results):
+    """Shows everything, and writes it down if that is wanted."""
+    show(results)
+    if os.environ.get("UPDATE_DOCS"):
+        update_docs(results, pathlib.Path(__file__).resolve().parents[2] / "docs")
+
+
 def show(results):
     """Prints everything for a terminal."""
     for title, heads, rows in tables(results):
@@ -234,3 +250,9 @@ def update_docs(results, folder):
     before, rest = page.read_text().split(BEGIN)
     page.write_text(before + BEGIN + "\n" + "".join(parts) + "\n" + END + rest.split(END)[1])
     (folder / "performance.svg").write_text(draw.chart(Figures(results)))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    tell(json.loads(pathlib.Path(sys.argv[1]).read_text()))

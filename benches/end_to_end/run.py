@@ -163,9 +163,7 @@ def main():
         "figures": figures,
     }
     file.write_text(json.dumps(results, indent=1) + "\n")
-    report.show(results)
-    if os.environ.get("UPDATE_DOCS"):
-        report.update_docs(results, ROOT / "docs")
+    report.tell(results)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 
 mod allocation;
 mod dataplane;
+mod end_to_end;
 mod namespace;
 mod offload;
 mod pair;
