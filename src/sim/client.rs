@@ -1,5 +1,6 @@
 //! vpnd in the simulated world: a tunnel and both halves of the packet path, with the world in the place of the daemon.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub struct Client {
     batch: Batch,
     socket: Option<SocketAddr>,
     next_port: u16,
+    /// What names stand for.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
     /// What it told people, with the time.
     pub told: Vec<(Instant, Progress)>,
     /// Inner packets that came through the tunnel.
@@ -51,6 +54,7 @@ impl Client {
             batch: Batch::new(1, ROOM),
             socket: None,
             next_port: 40_000,
+            names: BTreeMap::new(),
             told: Vec::new(),
             delivered: Vec::new(),
             outbox: Vec::new(),
@@ -58,6 +62,11 @@ impl Client {
         };
         client.settle(now);
         client
+    }
+
+    /// Its own address.
+    pub fn address(&self) -> IpAddr {
+        self.address
     }
 
     /// The tunnel.
@@ -141,7 +150,10 @@ impl Client {
 
     fn carry_out(&mut self, now: Instant, action: TunnelAction) {
         match action {
-            TunnelAction::Resolve { .. } => self.tunnel.handle_resolved(now, Err("no names here".into())),
+            TunnelAction::Resolve { name } => {
+                let answer = self.names.get(&name).cloned().ok_or_else(|| "no such name".to_owned());
+                self.tunnel.handle_resolved(now, answer);
+            }
             TunnelAction::Bind { .. } => {
                 self.next_port += 1;
                 let local = SocketAddr::new(self.address, self.next_port);

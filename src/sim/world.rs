@@ -167,7 +167,7 @@ impl<G: Peer> World<G> {
         self.settle();
         while let Some(datagram) = self.link.arrival(self.now) {
             self.note(&datagram);
-            if datagram.destination.ip() == GATEWAY {
+            if datagram.destination.ip() != self.client.address() {
                 if let Some(packet) = self.gateway.handle_datagram(self.now, &datagram) {
                     self.echo(&packet);
                 }

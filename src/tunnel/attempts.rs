@@ -25,11 +25,18 @@ pub(super) struct Attempts {
     gateways: Vec<Host>,
     position: usize,
     addresses: Option<(Host, VecDeque<IpAddr>)>,
+    /// The name whose turn it is or was stands for several addresses.
+    is_manifold: bool,
 }
 
 impl Attempts {
     pub(super) const fn new(gateways: Vec<Host>) -> Self {
-        Self { gateways, position: 0, addresses: None }
+        Self { gateways, position: 0, addresses: None, is_manifold: false }
+    }
+
+    /// Whether there is another address than the one that is tried.
+    pub(super) const fn has_others(&self) -> bool {
+        self.gateways.len() > 1 || self.is_manifold
     }
 
     /// The next round starts with the first gateway.
@@ -41,6 +48,7 @@ impl Attempts {
     /// What the name given by the last `Next::Resolve` stands for.
     pub(super) fn resolved(&mut self, addresses: Vec<IpAddr>) {
         let name = self.position.checked_sub(1).and_then(|last| self.gateways.get(last)).cloned();
+        self.is_manifold = addresses.len() > 1;
         self.addresses = name.map(|host| (host, addresses.into_iter().take(MAX_ADDRESSES).collect()));
     }
 
@@ -102,6 +110,20 @@ mod tests {
         attempts.resolved((0..200).map(address).collect());
         let tried = std::iter::from_fn(|| matches!(attempts.next(), Next::Connect { .. }).then_some(())).count();
         assert_eq!(tried, MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn one_address_has_no_others_and_a_name_of_two_has() {
+        assert!(!Attempts::new(vec![Host::Address(address(1))]).has_others());
+        assert!(Attempts::new(vec![Host::Address(address(1)), Host::Address(address(2))]).has_others());
+        let mut attempts = Attempts::new(vec![Host::Name("a.example".into())]);
+        for (addresses, others) in [(vec![address(1)], false), (vec![address(1), address(2)], true)] {
+            attempts.start_over();
+            assert!(matches!(attempts.next(), Next::Resolve(_)));
+            attempts.resolved(addresses);
+            assert!(matches!(attempts.next(), Next::Connect { .. }));
+            assert_eq!(attempts.has_others(), others);
+        }
     }
 
     #[test]

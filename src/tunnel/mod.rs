@@ -99,10 +99,19 @@ struct Connected {
     children: Vec<ChildUp>,
     /// The session has made all children that it could: changes of them are changes of the host from now on.
     ready: bool,
+    started: Instant,
+    /// IKE messages that left.
+    sent: u32,
+    /// An address that has not answered at all by then makes room for the others.
+    answer_by: Option<Instant>,
     /// Since when addresses and routes are set.
     up_since: Option<Instant>,
     closing: bool,
 }
+
+/// The first answer of one address among several is waited for this long: five messages on a link that loses every third each way get one of
+/// them through, and back, with 97 of 100.
+const ANSWER_WAIT: Duration = Duration::from_secs(8);
 
 impl Tunnel {
     /// A tunnel that starts with the first gateway at once. `fork` makes a generator for a session out of the tunnel's.
@@ -205,6 +214,11 @@ impl Tunnel {
     pub fn handle_timeout(&mut self, now: Instant) {
         match &self.state {
             State::Waiting(until) if *until <= now => self.try_next(now, false),
+            State::Connected(connected) if connected.is_unanswered_at(now) => {
+                let (sent, waited) = (connected.sent, now.since(connected.started));
+                let failure = Failure::NoAnswer { phase: self.phases().first, sent, waited, hints: Vec::new() };
+                self.handle_end(now, failure);
+            }
             State::Connected(_) => self.with_session(now, |session| session.handle_timeout(now)),
             State::Waiting(_) | State::Resolving(_) | State::Binding(..) | State::Closed => {}
         }
@@ -219,7 +233,10 @@ impl Tunnel {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Waiting(until) => Some(*until),
-            State::Connected(connected) => connected.session.poll_timeout().map(|deadline| deadline.at),
+            State::Connected(connected) => {
+                let session = connected.session.poll_timeout().map(|deadline| deadline.at);
+                [session, connected.answer_by()].into_iter().flatten().min()
+            }
             State::Resolving(_) | State::Binding(..) | State::Closed => None,
         }
     }
@@ -282,6 +299,9 @@ impl Tunnel {
             identity,
             children: Vec::new(),
             ready: false,
+            started: now,
+            sent: 0,
+            answer_by: self.attempts.has_others().then(|| now.after(ANSWER_WAIT)),
             up_since: None,
             closing: false,
         }));
@@ -295,7 +315,10 @@ impl Tunnel {
         while let State::Connected(connected) = &mut self.state {
             let Some(action) = connected.session.poll_action() else { return };
             match action {
-                Action::Transmit(transmit) => self.actions.push_back(TunnelAction::Transmit(transmit)),
+                Action::Transmit(transmit) => {
+                    connected.sent = connected.sent.saturating_add(1);
+                    self.actions.push_back(TunnelAction::Transmit(transmit));
+                }
                 Action::Data(command) => self.actions.push_back(TunnelAction::Data(command)),
                 Action::Event(event) => self.handle_event(now, event),
             }
@@ -412,5 +435,16 @@ impl Tunnel {
             None => jittered(policy.first, &mut *self.random),
         };
         self.state = self.wait(now, wait);
+    }
+}
+
+impl Connected {
+    /// Until when an answer is waited for, if none has come that a session can be built on.
+    fn answer_by(&self) -> Option<Instant> {
+        self.answer_by.filter(|_| !self.closing && self.session.status().spis.1.is_none())
+    }
+
+    fn is_unanswered_at(&self, now: Instant) -> bool {
+        self.answer_by().is_some_and(|at| at <= now)
     }
 }
