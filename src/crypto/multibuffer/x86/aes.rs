@@ -189,40 +189,74 @@ fn cbc_16<const ROUNDS: usize>(keys: &[Block; 15], chains: &mut [Block; 16], pla
 #[target_feature(enable = "avx512f,vaes")]
 fn decrypt<const ROUNDS: usize>(keys: &[Block; 15], chains: &mut [Chain<'_>]) {
     let k = broadcast(keys);
-    let [first, others @ ..] = k;
-    let (middle, last) = rounds::<_, ROUNDS>(&others);
     for chain in chains {
         // SAFETY: a block is 16 octets.
         let iv = unsafe { _mm_loadu_si128(chain.block.as_ptr().cast()) };
         let mut before = _mm512_inserti32x4::<3>(_mm512_setzero_si512(), iv);
-        for part in chain.text.chunks_mut(256) {
-            // Two bits a block.
-            let present =
-                u32::MAX.checked_shr(32u32.saturating_sub(u32::try_from(part.len() / 8).unwrap_or(0))).unwrap_or(0);
-            let [m0, m1, m2, m3] = present.to_le_bytes();
-            let at: *mut i64 = part.as_mut_ptr().cast();
-            let places = [(at, m0), (at.wrapping_add(8), m1), (at.wrapping_add(16), m2), (at.wrapping_add(24), m3)];
-            let mut state = [_mm512_setzero_si512(); 4];
-            let mut chained = [_mm512_setzero_si512(); 4];
-            for ((state, chained), (at, present)) in state.iter_mut().zip(&mut chained).zip(places) {
-                // SAFETY: only what the mask has is read, and its bits are those of the part's octets.
-                let text = unsafe { _mm512_maskz_loadu_epi64(present, at) };
-                *chained = _mm512_alignr_epi64::<6>(text, before);
-                *state = _mm512_xor_si512(text, first);
-                before = text;
-            }
-            for key in middle {
-                for state in &mut state {
-                    *state = _mm512_aesdec_epi128(*state, *key);
-                }
-            }
-            for ((state, chained), (at, present)) in state.iter().zip(chained).zip(places) {
-                let plain = _mm512_xor_si512(_mm512_aesdeclast_epi128(*state, *last), chained);
-                // SAFETY: only what the mask has is written, and its bits are those of the part's octets.
-                unsafe { _mm512_mask_storeu_epi64(at, present, plain) };
-            }
+        let (whole, part) = chain.text.as_chunks_mut::<256>();
+        for whole in whole {
+            before = decrypt_quads::<4, ROUNDS>(&k, before, whole);
+        }
+        match part.len().div_ceil(64) {
+            0 => {}
+            1 => _ = decrypt_quads::<1, ROUNDS>(&k, before, part),
+            2 => _ = decrypt_quads::<2, ROUNDS>(&k, before, part),
+            3 => _ = decrypt_quads::<3, ROUNDS>(&k, before, part),
+            _ => _ = decrypt_quads::<4, ROUNDS>(&k, before, part),
         }
     }
+}
+
+/// At most `N` times four blocks; `before` and the answer have in their last quarter the block of cipher text that is before the next one.
+#[inline]
+#[target_feature(enable = "avx512f,vaes")]
+fn decrypt_quads<const N: usize, const ROUNDS: usize>(
+    keys: &[__m512i; 15],
+    mut before: __m512i,
+    text: &mut [u8],
+) -> __m512i {
+    let [first, others @ ..] = keys;
+    let (middle, last) = rounds::<_, ROUNDS>(others);
+    let mut state = [_mm512_setzero_si512(); N];
+    let mut chained = [_mm512_setzero_si512(); N];
+    let start: *mut i64 = text.as_mut_ptr().cast();
+    let octets = text.len();
+    let place = |n: usize| (start.wrapping_add(n.saturating_mul(8)), octets.saturating_sub(n.saturating_mul(64)));
+    let places: [_; N] = array::from_fn(place);
+    for ((state, chained), (at, left)) in state.iter_mut().zip(&mut chained).zip(places) {
+        let text = if left >= 64 {
+            // SAFETY: so many octets of the text are left from here on.
+            unsafe { _mm512_loadu_epi64(at) }
+        } else {
+            // SAFETY: only what the mask has is read, and its bits are those of the octets that are left.
+            unsafe { _mm512_maskz_loadu_epi64(eighths(left), at) }
+        };
+        *chained = _mm512_alignr_epi64::<6>(text, before);
+        *state = _mm512_xor_si512(text, *first);
+        before = text;
+    }
+    for key in middle {
+        for state in &mut state {
+            *state = _mm512_aesdec_epi128(*state, *key);
+        }
+    }
+    for ((state, chained), (at, left)) in state.into_iter().zip(chained).zip(places) {
+        let plain = _mm512_xor_si512(_mm512_aesdeclast_epi128(state, *last), chained);
+        if left >= 64 {
+            // SAFETY: so many octets of the text are left from here on.
+            unsafe { _mm512_storeu_epi64(at, plain) };
+        } else {
+            // SAFETY: only what the mask has is written, and its bits are those of the octets that are left.
+            unsafe { _mm512_mask_storeu_epi64(at, eighths(left), plain) };
+        }
+    }
+    before
+}
+
+/// A bit for each eight of fewer than 64 octets.
+#[inline]
+fn eighths(octets: usize) -> u8 {
+    u8::MAX.checked_shr(8u32.saturating_sub(u32::try_from(octets / 8).unwrap_or(0))).unwrap_or(0)
 }
 
 /// The keys of the inverse cipher (FIPS 197 §5.3.5), in the order of their use.

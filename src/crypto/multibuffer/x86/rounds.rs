@@ -1,6 +1,7 @@
 //! The compression functions of SHA-2 and SHA-1 (FIPS 180-4 §6), for words of any width: the functions on them are those where a macro is used.
 
-/// SHA-256 and SHA-512: the state after one block whose sixteen words are given.
+/// SHA-256 and SHA-512: the state after one block whose sixteen words are given. A round takes as long as the longest way from one `e` to the
+/// next, so what is known before comes first; `early` holds the compiler to that, which else finds sums with fewer additions in a longer row.
 #[rustfmt::skip] // it cannot decide how macros within macros are indented
 macro_rules! sha2_block {
     ($state:expr, $words:expr, $constants:expr) => {{
@@ -9,9 +10,10 @@ macro_rules! sha2_block {
         let mut w = $words;
         macro_rules! round {
             ($a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident, $k:expr, $i:literal) => {
-                let t = add(add($h, big_sigma1($e)), add(choose($e, $f, $g), add(splat($k[$i]), w[$i])));
-                $d = add($d, t);
-                $h = add(t, add(big_sigma0($a), majority($a, $b, $c)));
+                let known = early(add(add(splat($k[$i]), w[$i]), $h));
+                let (chosen, sigma) = (choose($e, $f, $g), big_sigma1($e));
+                $d = add(early(add(early(add($d, known)), chosen)), sigma);
+                $h = add(add(early(add(known, chosen)), sigma), add(big_sigma0($a), majority($a, $b, $c)));
             };
         }
         macro_rules! sixteen {
