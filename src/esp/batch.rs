@@ -141,7 +141,7 @@ impl Batch {
 
     /// Whether no slot is vacant.
     pub fn is_full(&self) -> bool {
-        self.used >= self.slots
+        self.next_slot().is_none()
     }
 
     /// Octets of the largest packet.
@@ -229,7 +229,7 @@ impl Batch {
     }
 
     /// What was sealed, in the order in which it was read.
-    pub fn sealed(&self) -> impl Iterator<Item = Sealed<'_>> {
+    pub fn sealed(&self) -> impl Iterator<Item = Sealed<'_>> + Clone {
         self.packets
             .iter()
             .filter(|packet| packet.state == State::Sealed)
@@ -300,7 +300,7 @@ impl Batch {
     /// Where the next packet begins, and how long it may be.
     fn next_slot(&self) -> Option<(usize, usize)> {
         let left = self.memory.len().checked_sub(self.end)?.checked_sub(around(0))?;
-        (!self.is_full()).then(|| (self.end.saturating_add(HEAD_ROOM), left.min(self.room)))
+        (self.used < self.slots).then(|| (self.end.saturating_add(HEAD_ROOM), left.min(self.room)))
     }
 
     /// The next slot is used, for `len` octets.
@@ -412,9 +412,9 @@ mod tests {
         assert_eq!(ends, [around(60), around(60) + around(40), 3 * around(0) + 100]);
         batch.clear();
         assert!(batch.push_inner(&[3; 100 + 2 * around(0)]));
-        assert!(batch.vacant().is_none(), "memory has ended before the slots");
+        assert!(batch.is_full() && batch.vacant().is_none(), "memory has ended before the slots");
         batch.fill_inner(1);
-        assert_eq!(contents(&mut batch), [vec![3; 484]]);
+        assert_eq!(contents(&mut batch), [vec![3; 100 + 2 * around(0)]]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::esp::batch::{self, Batch};
-use crate::io::udp::{Arrival, BATCH, Departure, UdpSocket, UdpSockets};
+use crate::io::udp::{Arrival, BATCH, UdpSocket};
 use crate::sa::path::{Framing, Path};
 
 /// A gateway that datagrams are accepted from.
@@ -108,39 +108,6 @@ pub fn receive_datagrams(
         }
     }
     Ok(received)
-}
-
-/// What became of a batch's sealed datagrams.
-#[derive(Debug, Default)]
-pub struct Sent {
-    /// Datagrams that did not leave.
-    pub unsent: u64,
-    /// The destination of one that was too long for its path (EMSGSIZE).
-    pub too_long_towards: Option<IpAddr>,
-}
-
-/// Sends a batch's sealed datagrams, in order.
-pub fn send_sealed(sockets: &UdpSockets, batch: &Batch) -> Sent {
-    let mut outcome = Sent::default();
-    let mut run = Vec::with_capacity(BATCH);
-    let mut datagrams = batch.sealed().peekable();
-    while let Some(datagram) = datagrams.next() {
-        let to = datagram.path.remote;
-        run.push(Departure { head: &[], body: datagram.datagram, to, tos: datagram.tos });
-        let goes_on = datagrams.peek().is_some_and(|next| next.path.remote.is_ipv4() == to.is_ipv4());
-        if run.len() < BATCH && goes_on {
-            continue;
-        }
-        let wanted = run.len();
-        let (sent, result) = sockets.towards(to.ip()).map_or((0, Ok(())), |socket| socket.send_all(&run));
-        if result.is_err_and(|error| error.raw_os_error() == Some(libc::EMSGSIZE)) {
-            outcome.too_long_towards = Some(to.ip());
-        }
-        let unsent = u64::try_from(wanted.saturating_sub(sent)).unwrap_or(u64::MAX);
-        outcome.unsent = outcome.unsent.saturating_add(unsent);
-        run.clear();
-    }
-    outcome
 }
 
 #[cfg(test)]

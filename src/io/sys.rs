@@ -3,14 +3,14 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
-/// The most datagrams of one receiving or sending call.
+/// The most messages of one receiving or sending call.
 pub const BATCH: usize = 64;
 
 /// Room for the ancillary data that is used: the TOS or traffic class octet and the length of a train's datagrams, each kept as an int.
@@ -239,57 +239,93 @@ pub struct Departure<'a> {
     pub tos: u8,
 }
 
-/// sendmmsg(2) without blocking: sends the first of `departures` (at most [`BATCH`]) and says how many.
+/// One message of a sending call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message {
+    /// To whom.
+    pub(super) to: SocketAddr,
+    /// TOS or traffic class of the outer header.
+    pub(super) tos: u8,
+    /// How many parts it is made of.
+    pub(super) parts: usize,
+    /// How many datagrams it is. One, or a train.
+    pub(super) datagrams: usize,
+    /// Octets of each datagram of a train but the last, which may be shorter.
+    pub(super) segment: u16,
+}
+
+impl Message {
+    /// Nothing, to nobody.
+    pub(super) const NONE: Self = Self {
+        to: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)),
+        tos: 0,
+        parts: 0,
+        datagrams: 0,
+        segment: 0,
+    };
+}
+
+/// sendmmsg(2) without blocking: sends the first of `messages` (at most [`BATCH`]) and says how many. Each is made of the next of `parts`.
 /// The error is that of the first; those after a failed one were not tried.
-pub(super) fn send(fd: BorrowedFd<'_>, departures: &[Departure<'_>]) -> io::Result<usize> {
-    let mut names = [MaybeUninit::<libc::sockaddr_storage>::zeroed(); BATCH];
+pub(super) fn send(fd: BorrowedFd<'_>, messages: &[Message], parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    let mut names = [MaybeUninit::<libc::sockaddr_storage>::uninit(); BATCH];
     let mut controls = [Control([0; CONTROL]); BATCH];
-    let mut vectors = [[libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; 2]; BATCH];
     // SAFETY: all zero is a valid mmsghdr: no name, no vectors, no control.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
-    let parts = headers.iter_mut().zip(names.iter_mut()).zip(controls.iter_mut()).zip(vectors.iter_mut());
+    let slots = headers.iter_mut().zip(names.iter_mut()).zip(controls.iter_mut());
+    let mut rest = parts;
     let mut count: libc::c_uint = 0;
-    for ((((header, name), control), vector), departure) in parts.zip(departures) {
-        let [head, body] = vector;
-        // The kernel only reads what is sent, though iovec's pointer is not const.
-        head.iov_base = departure.head.as_ptr().cast_mut().cast();
-        head.iov_len = departure.head.len();
-        body.iov_base = departure.body.as_ptr().cast_mut().cast();
-        body.iov_len = departure.body.len();
-        header.msg_hdr.msg_name = name.as_mut_ptr().cast();
-        header.msg_hdr.msg_namelen = to_storage(departure.to, name);
-        header.msg_hdr.msg_iov = vector.as_mut_ptr();
-        header.msg_hdr.msg_iovlen = 2;
-        if departure.tos != 0 {
-            write_tos(&mut header.msg_hdr, control, departure);
+    for (((header, name), control), message) in slots.zip(messages) {
+        let (own, behind) = rest.split_at_checked(message.parts).ok_or(io::ErrorKind::InvalidInput)?;
+        rest = behind;
+        let header = &mut header.msg_hdr;
+        header.msg_name = name.as_mut_ptr().cast();
+        header.msg_namelen = to_storage(message.to, name);
+        // IoSlice is laid out as iovec. The kernel only reads what is sent, though the pointer is not const.
+        header.msg_iov = own.as_ptr().cast_mut().cast();
+        header.msg_iovlen = own.len() as _;
+        let mut used = 0;
+        if message.tos != 0 {
+            let (level, kind) = match message.to {
+                SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+                SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+            };
+            used = put_control(control, used, (level, kind), libc::c_int::from(message.tos));
+        }
+        if message.datagrams > 1 {
+            used = put_control(control, used, (libc::SOL_UDP, libc::UDP_SEGMENT), message.segment);
+        }
+        if used > 0 {
+            header.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_controllen = used as _;
         }
         count = count.saturating_add(1);
     }
-    // SAFETY: the first `count` headers point to names, vectors, controls and data that live until this function returns,
+    // SAFETY: the first `count` headers point to names, parts, controls and data that live until this function returns,
     // each with its true length.
     let sent =
         checked(unsafe { libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) })?;
     Ok(usize::try_from(sent).unwrap_or_default())
 }
 
-fn write_tos(header: &mut libc::msghdr, control: &mut Control, departure: &Departure<'_>) {
-    let (level, kind) = match departure.to {
-        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
-        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
-    };
-    let value = libc::c_int::from(departure.tos);
-    let len = u32::try_from(mem::size_of_val(&value)).unwrap_or_default();
-    header.msg_control = control.0.as_mut_ptr().cast();
+/// Writes one item of ancillary data at `at`, where the one before it ended, and says where it ends.
+fn put_control<T: Copy>(control: &mut Control, at: usize, what: (libc::c_int, libc::c_int), value: T) -> usize {
+    let len = u32::try_from(mem::size_of::<T>()).unwrap_or_default();
     // SAFETY: pure arithmetic on a length.
-    header.msg_controllen = unsafe { libc::CMSG_SPACE(len) } as _;
-    // SAFETY: the control memory is aligned and larger than the space of one int, so the first header lies wholly in it.
-    unsafe {
-        let message = libc::CMSG_FIRSTHDR(header);
-        (*message).cmsg_level = level;
-        (*message).cmsg_type = kind;
-        (*message).cmsg_len = libc::CMSG_LEN(len) as _;
-        libc::CMSG_DATA(message).cast::<libc::c_int>().write_unaligned(value);
+    let (space, len) = unsafe { (libc::CMSG_SPACE(len) as usize, libc::CMSG_LEN(len)) };
+    let end = at.saturating_add(space);
+    if end > CONTROL {
+        return at;
     }
+    // SAFETY: `at` is 0 or the end of an item, so it is aligned as a header must be, and header and data lie before `end`, within the memory.
+    unsafe {
+        let message = control.0.as_mut_ptr().add(at).cast::<libc::cmsghdr>();
+        (*message).cmsg_level = what.0;
+        (*message).cmsg_type = what.1;
+        (*message).cmsg_len = len as _;
+        libc::CMSG_DATA(message).cast::<T>().write_unaligned(value);
+    }
+    end
 }
 
 /// An address of either family, which stands in memory for the longer one.

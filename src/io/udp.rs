@@ -12,6 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::io::sys;
+use crate::io::train::{Messages, Trains};
 use crate::sa::path::{Framing, Path};
 
 /// Four zero octets before an IKE message on a port that ESP shares (RFC 3948 §2.2).
@@ -47,6 +48,8 @@ pub struct UdpOptions {
     pub buffers: usize,
     /// Whether datagrams of equal length may be received as one train (UDP_GRO). A kernel that refuses gives single ones.
     pub receive_trains: bool,
+    /// Which datagrams go in trains, where the kernel has them (UDP_SEGMENT, Linux 4.18).
+    pub send_trains: Trains,
 }
 
 /// Octets of the kernel's buffers unless asked otherwise: 10 ms at 3 Gbit/s.
@@ -65,6 +68,7 @@ impl UdpOptions {
             discovery: PathMtuDiscovery::default(),
             buffers: DEFAULT_BUFFERS,
             receive_trains: true,
+            send_trains: Trains::ALL,
         }
     }
 }
@@ -76,6 +80,7 @@ pub struct UdpSocket {
     bound: SocketAddr,
     mark: Option<u32>,
     receives_trains: bool,
+    send_trains: Trains,
 }
 
 impl UdpSocket {
@@ -111,12 +116,19 @@ impl UdpSocket {
             options.receive_trains && sys::set_option(socket.as_fd(), libc::IPPROTO_UDP, libc::UDP_GRO, 1).is_ok();
         socket.bind(&options.bind.into())?;
         let bound = local_of(&socket)?;
-        Ok(Self { socket: Arc::new(socket), bound, mark: options.mark, receives_trains })
+        let has_trains = sys::option(socket.as_fd(), libc::SOL_UDP, libc::UDP_SEGMENT).is_ok();
+        let send_trains = if has_trains { options.send_trains } else { Trains::NONE };
+        Ok(Self { socket: Arc::new(socket), bound, mark: options.mark, receives_trains, send_trains })
     }
 
     /// Whether the kernel may give several datagrams as one train.
     pub const fn receives_trains(&self) -> bool {
         self.receives_trains
+    }
+
+    /// Which datagrams can be sent in trains, as far as the kernel tells before one was sent.
+    pub const fn send_trains(&self) -> Trains {
+        self.send_trains
     }
 
     /// The address and port the socket is bound to; the address may be unspecified.
@@ -157,25 +169,41 @@ impl UdpSocket {
             Framing::Bare => &[],
             Framing::Marked => &NON_ESP_MARKER,
         };
-        self.send_within(&[Departure { head, body: message, to: path.remote, tos: 0 }], Duration::ZERO).1
+        let departure = Departure { head, body: message, to: path.remote, tos: 0 };
+        let mut trains = Trains::NONE;
+        self.send_within(std::iter::once(departure), &mut trains, Duration::ZERO).1
     }
 
     /// Sends each of `departures`, in order. One that fails does not keep back those behind it: the count of those that left, and the last error.
     /// A full buffer is waited for a little, so that the TUN device's queue feels it; then the rest is dropped.
-    pub fn send_all(&self, departures: &[Departure<'_>]) -> (usize, io::Result<()>) {
-        self.send_within(departures, PATIENCE)
+    ///
+    /// Those that `trains` allows go together. When the kernel refuses a train, `trains` learns it and the same datagrams go one by one.
+    pub fn send_all<'a>(
+        &self,
+        departures: impl Iterator<Item = Departure<'a>> + Clone,
+        trains: &mut Trains,
+    ) -> (usize, io::Result<()>) {
+        self.send_within(departures, trains, PATIENCE)
     }
 
-    fn send_within(&self, departures: &[Departure<'_>], patience: Duration) -> (usize, io::Result<()>) {
+    fn send_within<'a>(
+        &self,
+        departures: impl Iterator<Item = Departure<'a>> + Clone,
+        trains: &mut Trains,
+        patience: Duration,
+    ) -> (usize, io::Result<()>) {
         let mut rest = departures;
         let mut sent = 0_usize;
         let mut outcome = Ok(());
         let mut again = true;
-        while !rest.is_empty() {
-            match sys::send(self.socket.as_fd(), rest) {
+        loop {
+            let messages = Messages::gather(rest.clone(), *trains);
+            let Some(first) = messages.list().first() else { return (sent, outcome) };
+            match sys::send(self.socket.as_fd(), messages.list(), messages.parts()) {
                 Ok(count) => {
-                    sent = sent.saturating_add(count);
-                    rest = rest.get(count.max(1)..).unwrap_or_default();
+                    let datagrams = messages.datagrams(count);
+                    sent = sent.saturating_add(datagrams);
+                    pass_over(&mut rest, datagrams.max(1));
                     again = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -186,14 +214,14 @@ impl UdpSocket {
                 }
                 // The error may belong to an earlier datagram, or to a path MTU that was just learnt: this one gets a second try.
                 Err(error) if again && is_about_another(&error) => again = false,
+                Err(error) if first.datagrams > 1 && trains.learn(&error, first.segment) => again = true,
                 Err(error) => {
                     outcome = Err(error);
-                    rest = rest.get(1..).unwrap_or_default();
+                    pass_over(&mut rest, first.datagrams);
                     again = true;
                 }
             }
         }
-        (sent, outcome)
     }
 
     /// Receives datagrams into `arrivals` (at most [`BATCH`] of them) and says how many came: none when none wait.
@@ -293,6 +321,10 @@ pub fn without_marker(datagram: &[u8]) -> Option<&[u8]> {
     datagram.strip_prefix(&NON_ESP_MARKER)
 }
 
+fn pass_over<T>(items: &mut impl Iterator<Item = T>, count: usize) {
+    items.by_ref().take(count).for_each(drop);
+}
+
 fn size_buffers(socket: &Socket, octets: usize) {
     let wanted = libc::c_int::try_from(octets).unwrap_or(libc::c_int::MAX);
     // With CAP_NET_ADMIN the host's limit does not hold; without, as much as it gives.
@@ -319,6 +351,10 @@ mod tests {
             ..UdpOptions::towards(IpAddr::V4(Ipv4Addr::LOCALHOST))
         })
         .unwrap()
+    }
+
+    fn send_all(socket: &UdpSocket, departures: &[Departure<'_>]) -> (usize, io::Result<()>) {
+        socket.send_all(departures.iter().copied(), &mut socket.send_trains())
     }
 
     fn wait_for(socket: &UdpSocket) {
@@ -352,7 +388,7 @@ mod tests {
             let (a, b) = (make(), make());
             let departure = |tos, body| Departure { head: b"", body, to: b.bound(), tos };
             let (sent, outcome) =
-                a.send_all(&[departure(0xb8, b"one"), departure(0, b"two"), departure(0x03, b"three")]);
+                send_all(&a, &[departure(0xb8, b"one"), departure(0, b"two"), departure(0x03, b"three")]);
             assert_eq!((sent, outcome.is_ok()), (3, true));
             let tos = [receive_one(&b), receive_one(&b), receive_one(&b)].map(|(_, _, tos)| tos);
             assert_eq!(tos, [0xb8, 0, 0x03], "{bind}");
@@ -364,7 +400,7 @@ mod tests {
         let (a, b) = (loopback(), loopback());
         let long = [7_u8; 100];
         let departure = |body| Departure { head: b"", body, to: b.bound(), tos: 0 };
-        assert_eq!(a.send_all(&[departure(&[1]), departure(&long), departure(&[])]).0, 3);
+        assert_eq!(send_all(&a, &[departure(&[1]), departure(&long), departure(&[])]).0, 3);
         wait_for(&b);
         let mut memory = [[0_u8; 64]; 4];
         let mut arrivals = memory.each_mut().map(|buffer| Arrival::new(&mut buffer[..]));
@@ -375,11 +411,46 @@ mod tests {
     }
 
     #[test]
+    fn a_train_arrives_as_its_datagrams_with_their_tos_in_both_families() {
+        for bind in ["127.0.0.1:0", "[::1]:0"] {
+            let bind: SocketAddr = bind.parse().unwrap();
+            let make = || {
+                UdpSocket::bind(&UdpOptions { bind, receive_trains: false, ..UdpOptions::towards(bind.ip()) }).unwrap()
+            };
+            let (a, b) = (make(), make());
+            assert_eq!(a.send_trains(), Trains::ALL, "Linux 4.18 has trains");
+            let list = [&[1_u8; 1000][..], &[2; 1000], &[3; 999], &[4; 1000], &[5; 7]];
+            let departures = list.map(|body| Departure { head: b"", body, to: b.bound(), tos: 0xb9 });
+            let mut trains = a.send_trains();
+            let (sent, outcome) = a.send_all(departures.into_iter(), &mut trains);
+            assert_eq!((sent, outcome.is_ok(), trains), (5, true, Trains::ALL));
+            for body in list {
+                assert_eq!(receive_one(&b), (body.to_vec(), a.bound(), 0xb9));
+            }
+        }
+    }
+
+    #[test]
+    fn datagrams_of_a_train_that_the_kernel_refuses_leave_one_by_one_and_no_such_train_is_tried_again() {
+        let (a, b) = (loopback(), loopback());
+        // Without UDP checksums there are no trains: EINVAL at run time.
+        sys::set_option(a.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
+        let list = [&[1_u8; 1000][..], &[2; 1000], &[3; 999], &[4; 50], &[5; 50]];
+        let departures = list.map(|body| Departure { head: b"", body, to: b.bound(), tos: 0 });
+        let mut trains = a.send_trains();
+        let (sent, outcome) = a.send_all(departures.into_iter(), &mut trains);
+        assert_eq!((sent, outcome.is_ok(), trains.longest()), (5, true, 49));
+        for body in list {
+            assert_eq!(receive_one(&b).0, body);
+        }
+    }
+
+    #[test]
     fn n_10_a_datagram_behind_one_that_cannot_be_sent_still_leaves() {
         let (a, b) = (loopback(), loopback());
         let too_long = vec![0_u8; 65_600];
         let departure = |body| Departure { head: b"", body, to: b.bound(), tos: 0 };
-        let (sent, outcome) = a.send_all(&[departure(&too_long), departure(b"next")]);
+        let (sent, outcome) = send_all(&a, &[departure(&too_long), departure(b"next")]);
         assert_eq!((sent, outcome.unwrap_err().raw_os_error()), (1, Some(libc::EMSGSIZE)));
         assert_eq!(receive_one(&b).0, b"next");
     }
@@ -391,11 +462,11 @@ mod tests {
         // With this the kernel tells an unconnected socket what ICMP said.
         sys::set_option(a.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, 1).unwrap();
         let departure = |to| Departure { head: b"", body: b"x", to, tos: 0 };
-        assert_eq!(a.send_all(&[departure(closed)]).0, 1);
-        let (sent, outcome) = a.send_all(&[departure(b.bound())]);
+        assert_eq!(send_all(&a, &[departure(closed)]).0, 1);
+        let (sent, outcome) = send_all(&a, &[departure(b.bound())]);
         assert_eq!((sent, outcome.is_ok()), (1, true));
         assert_eq!(receive_one(&b).0, b"x");
-        assert_eq!(a.send_all(&[departure(closed)]).0, 1);
+        assert_eq!(send_all(&a, &[departure(closed)]).0, 1);
         let mut memory = [0_u8; 64];
         assert_eq!(a.receive(&mut [Arrival::new(&mut memory)]).unwrap(), 0);
     }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 
 use crate::esp::batch::Batch;
+use crate::esp::dataplane::OutboundCommand;
 use crate::esp::outbound_path::{Applied, OutboundPath};
-use crate::io::batch::send_sealed;
 use crate::io::intake::{Intake, Left};
+use crate::io::sender::Sender;
+use crate::io::train::Trains;
 use crate::io::tun::Tun;
 use crate::io::udp::{Departure, UdpSockets};
 use crate::io::wake::wait;
@@ -35,7 +37,7 @@ const PATH_MTU_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1)
 pub(super) struct OutboundThread {
     desk: Desk<OutboundOrder>,
     tun: Arc<Tun>,
-    sockets: UdpSockets,
+    sender: Sender,
     path: OutboundPath,
     clock: Clock,
     intake: Intake,
@@ -53,7 +55,8 @@ impl OutboundThread {
         clock: Clock,
     ) -> Self {
         let batch = Batch::packed(BATCH_PACKETS, BATCH_OCTETS);
-        Self { desk, tun, sockets, path, clock, intake: Intake::default(), batch, unsent: 0, path_mtu_seen: None }
+        let sender = Sender::new(sockets);
+        Self { desk, tun, sender, path, clock, intake: Intake::default(), batch, unsent: 0, path_mtu_seen: None }
     }
 
     pub(super) fn into_work(self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
@@ -80,9 +83,15 @@ impl OutboundThread {
     fn carry(&mut self) {
         let now = self.clock.now();
         self.path.process(now, &mut self.batch);
-        let sent = send_sealed(&self.sockets, &self.batch);
+        let sent = self.sender.send(&self.batch);
         self.unsent = self.unsent.saturating_add(sent.unsent);
         self.desk.tell(|| self.path.poll_report());
+        if let Some(trains) = sent.refused {
+            tracing::info!(
+                longest = trains.longest(),
+                "the kernel refused a train of datagrams: longer ones leave one by one"
+            );
+        }
         if let Some(remote) = sent.too_long_towards {
             self.tell_path_mtu(now, remote);
         }
@@ -92,7 +101,9 @@ impl OutboundThread {
         if self.path_mtu_seen.is_some_and(|seen| now.since(seen) < PATH_MTU_INTERVAL) {
             return;
         }
-        let Some(Ok(octets)) = self.sockets.towards(remote).map(|socket| socket.path_mtu(remote)) else { return };
+        let Some(Ok(octets)) = self.sender.sockets().towards(remote).map(|socket| socket.path_mtu(remote)) else {
+            return;
+        };
         self.path_mtu_seen = Some(now);
         let mut report = Some(DataReport::PathMtu { octets });
         self.desk.tell(|| report.take());
@@ -103,6 +114,9 @@ impl OutboundThread {
             // An answer that nobody waits for any more is no loss.
             match self.desk.orders.try_recv() {
                 Ok(OutboundOrder::Apply(command, ack)) => {
+                    if matches!(command, OutboundCommand::MovePeer { .. }) {
+                        self.sender.reconsider();
+                    }
                     let result = match self.path.apply(self.clock.now(), command) {
                         Ok(Applied::Done) => Ok(()),
                         Ok(Applied::SendKeepalive(path)) => {
@@ -115,6 +129,7 @@ impl OutboundThread {
                 }
                 Ok(OutboundOrder::SetMtu(mtu, ack)) => {
                     self.path.set_mtu(mtu);
+                    self.sender.reconsider();
                     let _ = ack.send(Ok(()));
                 }
                 Ok(OutboundOrder::Count(ack)) => {
@@ -128,7 +143,9 @@ impl OutboundThread {
 
     fn send_keepalive(&mut self, path: Path) {
         let departure = Departure { head: &[], body: &KEEPALIVE, to: path.remote, tos: 0 };
-        let sent = self.sockets.towards(path.remote.ip()).map_or(0, |socket| socket.send_all(&[departure]).0);
+        let mut trains = Trains::NONE;
+        let socket = self.sender.sockets().towards(path.remote.ip());
+        let sent = socket.map_or(0, |socket| socket.send_all(std::iter::once(departure), &mut trains).0);
         if sent == 0 {
             self.unsent = self.unsent.saturating_add(1);
         }
