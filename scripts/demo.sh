@@ -86,7 +86,7 @@ show_tunnel() {
     lab_ipsec "$lab" gateway statusall | grep -E '^ *workspaces[[{]' | indent
     step "The client's address and routes"
     in_namespace client ip -brief address show scope global | indent
-    in_namespace client ip route | indent
+    in_namespace client ip route show table all proto 118 | indent
 }
 
 use_tunnel() {
@@ -122,7 +122,7 @@ end_client() {
     wait_until 2 no_sa_is_left || fail "the gateway still has an SA: $(gateway_sas)"
     left=$(in_namespace client ip -o link | grep -v -E '^[0-9]+: (lo|outer)[:@]' || true)
     [ -z "$left" ] || fail "a device was left behind: $left"
-    left=$(in_namespace client ip route | grep 10.250 || true)
+    left=$(in_namespace client ip route show table all | grep 10.250 || true)
     [ -z "$left" ] || fail "a route was left behind: $left"
     echo "exit code 0; no SA on the gateway, no device and no route on the client" | indent
 }

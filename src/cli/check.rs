@@ -11,7 +11,7 @@ use super::secret::{self, SecretError};
 use super::{Unusable, printed};
 use crate::config::duration;
 use crate::config::report::{Severity, escaped};
-use crate::config::{AddressMode, Children, Config, Spoken};
+use crate::config::{AddressMode, Children, Config, KillSwitch, Nftables, Spoken};
 use crate::ike::profile::Phase1Mode;
 use crate::tunnel::diagnosis::{ExitKind, selectors};
 use crate::tunnel::settings::LocalIdentity;
@@ -125,6 +125,12 @@ fn summary(config: &Config) -> Vec<(&'static str, String)> {
         (true, false) => "routes for the subnets",
         (true, true) => "the default route",
     };
+    let kill_switch = match config.kill_switch() {
+        KillSwitch::Off => "off: without the tunnel, packets for the subnets take other routes",
+        KillSwitch::On(Nftables::Auto) => "on, with nftables where the kernel has it",
+        KillSwitch::On(Nftables::Required) => "on, with nftables",
+        KillSwitch::On(Nftables::Never) => "on, without nftables",
+    };
     let ike: Vec<String> = config.ike_offers().iter().map(ToString::to_string).collect();
     let esp: Vec<String> = config.esp_offers().iter().map(ToString::to_string).collect();
     let spoken = match config.spoken() {
@@ -148,6 +154,7 @@ fn summary(config: &Config) -> Vec<(&'static str, String)> {
         ("ike", format!("{spoken}, lifetime {}: {}", duration::shown(config.ike_lifetime()), ike.join(", "))),
         ("esp", format!("{children}lifetime {}: {}", duration::shown(config.esp_lifetime()), esp.join(", "))),
         ("device", format!("{}, MTU {mtu}, {routes}", config.device())),
+        ("killswitch", kill_switch.to_owned()),
     ];
     if let Some(account) = config.xauth() {
         lines.insert(

@@ -5,6 +5,7 @@ mod describe;
 mod exit;
 mod load;
 mod progress;
+mod repair;
 mod secret;
 mod up;
 
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Bring a tunnel up and keep it, in the foreground
     Up(up::Arguments),
+    /// Take back what a killed vpnd left on this host, and open the subnets that it kept closed
+    Repair(repair::Arguments),
     /// Check a configuration file without touching the network
     Check(check::Arguments),
     /// Print a completion script for a shell
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
     // clap ends the process with code 2 for wrong usage, 0 for help.
     let kind = match Arguments::parse().command {
         Command::Up(arguments) => up::run(&arguments),
+        Command::Repair(arguments) => repair::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Completions(arguments) => describe::completions(&arguments, Arguments::command()),
         Command::Man(arguments) => describe::man(&arguments, Arguments::command()),

@@ -104,6 +104,10 @@ pub(super) fn diagnose(progress: &Progress, config: &Config) -> Option<Diagnosis
 /// The phase's name and what there is to say about it.
 fn words(progress: &Progress) -> (&'static str, String) {
     match progress {
+        Progress::SubnetsClosed { subnets, nftables } => {
+            let by = if *nftables { "routes and nftables" } else { "routes" };
+            ("subnets closed", format!("{} through the tunnel or not at all, by {by}", prefixes(subnets)))
+        }
         Progress::Resolved { gateway, addresses } => {
             let addresses = joined(addresses);
             let name = if *gateway == addresses { String::new() } else { format!("{} is ", escaped(gateway)) };
@@ -154,6 +158,9 @@ fn words(progress: &Progress) -> (&'static str, String) {
 
 fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>) -> Value {
     let (event, fields) = match progress {
+        Progress::SubnetsClosed { subnets, nftables } => {
+            ("subnets_closed", json!({ "subnets": prefix_texts(subnets), "nftables": nftables }))
+        }
         Progress::Resolved { gateway, addresses } => {
             ("gateway_resolved", json!({ "gateway": gateway, "addresses": texts(addresses) }))
         }

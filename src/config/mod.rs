@@ -14,7 +14,9 @@ mod table;
 mod tests;
 mod validate;
 
-pub use model::{AddressMode, Children, Config, Ikev1Settings, LogFormat, LogLevel, Spoken, XauthAccount};
+pub use model::{
+    AddressMode, Children, Config, Ikev1Settings, KillSwitch, LogFormat, LogLevel, Nftables, Spoken, XauthAccount,
+};
 pub use profile::Secrets;
 pub use secret_source::{
     MAX_SOURCE, PasswordError, Psk, PskError, PskFormat, PskSource, PskWarning, SecretSource, decode_password,

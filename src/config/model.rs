@@ -41,6 +41,7 @@ pub struct Config {
     pub(super) mtu: Option<u16>,
     pub(super) routes: bool,
     pub(super) default_route: bool,
+    pub(super) kill_switch: KillSwitch,
     pub(super) log_level: LogLevel,
     pub(super) log_format: LogFormat,
 }
@@ -96,6 +97,27 @@ pub enum AddressMode {
     None,
     /// These, at most one of a family.
     Fixed(Vec<IpAddr>),
+}
+
+/// Whether packets for the subnets can leave otherwise than through the tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillSwitch {
+    /// They can, while there is no tunnel.
+    Off,
+    /// They cannot.
+    On(Nftables),
+}
+
+/// Whether the kill switch uses the kernel's packet filter, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nftables {
+    /// Where the kernel has it.
+    #[default]
+    Auto,
+    /// Without it the tunnel is not started.
+    Required,
+    /// Never.
+    Never,
 }
 
 /// How much is logged.
@@ -277,6 +299,11 @@ impl Config {
     /// Whether the default route may be among them.
     pub const fn default_route(&self) -> bool {
         self.default_route
+    }
+
+    /// Whether packets for the subnets can leave otherwise than through the tunnel.
+    pub const fn kill_switch(&self) -> KillSwitch {
+        self.kill_switch
     }
 
     /// How much is logged.

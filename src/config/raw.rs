@@ -18,6 +18,7 @@ pub(super) struct Raw {
     pub(super) ike: Ike,
     pub(super) esp: Esp,
     pub(super) tun: Tun,
+    pub(super) killswitch: KillSwitch,
     pub(super) log: Log,
     pub(super) allow_weak: Option<At<bool>>,
 }
@@ -81,6 +82,12 @@ pub(super) struct Tun {
 }
 
 #[derive(Debug, Default)]
+pub(super) struct KillSwitch {
+    pub(super) enabled: Option<At<bool>>,
+    pub(super) nftables: Option<At<Scalar>>,
+}
+
+#[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) level: Option<At<String>>,
     pub(super) format: Option<At<String>>,
@@ -115,6 +122,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ),
     ("esp", &["proposals", "lifetime", "replay_window", "esn", "children"]),
     ("tun", &["name", "mtu", "routes", "default_route"]),
+    ("killswitch", &["enabled", "nftables"]),
     ("log", &["level", "format"]),
     ("security", &["allow_weak"]),
 ];
@@ -122,7 +130,6 @@ const KEYS: &[(&str, &[&str])] = &[
 /// Sections that are planned: refused, since they would be missed in silence.
 const NOT_BUILT: &[(&str, &str)] = &[
     ("dns", "name servers from the gateway are shown, not used"),
-    ("killswitch", "traffic for the subnets is not held back while the tunnel is down"),
     ("control", "there is no control socket"),
     ("metrics", "there is no metrics listener"),
 ];
@@ -166,6 +173,7 @@ fn read_section(mut section: Section<'_, '_>, raw: &mut Raw) {
         "ike" => raw.ike = ike(&mut section),
         "esp" => raw.esp = esp(&mut section),
         "tun" => raw.tun = tun(&mut section),
+        "killswitch" => raw.killswitch = killswitch(&mut section),
         "log" => raw.log = log(&mut section),
         _ => raw.allow_weak = section.flag("allow_weak"),
     }
@@ -238,6 +246,10 @@ fn tun(section: &mut Section<'_, '_>) -> Tun {
     }
 }
 
+fn killswitch(section: &mut Section<'_, '_>) -> KillSwitch {
+    KillSwitch { enabled: section.flag("enabled"), nftables: section.scalar("nftables", "\"auto\", true or false") }
+}
+
 fn log(section: &mut Section<'_, '_>) -> Log {
     Log {
         level: section.text("level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\""),
@@ -273,7 +285,7 @@ pub(super) fn hide_values(value: &Spanned<DeValue<'_>>, report: &mut Report) {
 /// The sections, in brackets, other than `except` that know the key.
 fn places(key: &str, except: &str) -> Vec<&'static str> {
     let known = |section: &&str| KEYS.iter().any(|(name, keys)| name == section && keys.contains(&key));
-    ["[gateway]", "[local]", "[ike]", "[esp]", "[tun]", "[log]", "[security]"]
+    ["[gateway]", "[local]", "[ike]", "[esp]", "[tun]", "[killswitch]", "[log]", "[security]"]
         .into_iter()
         .filter(|place| {
             let section = place.trim_matches(['[', ']']);

@@ -143,11 +143,32 @@ fn a_wrong_type_is_told_with_the_right_one() {
 }
 
 #[test]
+fn the_kill_switch_is_on_unless_somebody_else_makes_the_routes() {
+    for (text, expected) in [
+        ("", KillSwitch::On(Nftables::Auto)),
+        ("[killswitch]\nenabled = true\nnftables = \"auto\"\n", KillSwitch::On(Nftables::Auto)),
+        ("[killswitch]\nnftables = true\n", KillSwitch::On(Nftables::Required)),
+        ("[killswitch]\nnftables = false\n", KillSwitch::On(Nftables::Never)),
+        ("[killswitch]\nenabled = false\n", KillSwitch::Off),
+        ("[tun]\nroutes = false\n", KillSwitch::Off),
+    ] {
+        assert_eq!(config(&with(text)).kill_switch(), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("[killswitch]\nnftables = \"maybe\"\n", "`nftables` is \"auto\", true or false"),
+        ("[killswitch]\nenabled = \"yes\"\n", "`enabled` is true or false"),
+        ("[killswitch]\nenabled = false\nnftables = true\n", "does nothing"),
+        ("[tun]\nroutes = false\n[killswitch]\nenabled = true\n", "contradicts `routes = false`"),
+    ] {
+        assert!(only_error(&with(text)).contains(expected), "{text}: {}", only_error(&with(text)));
+    }
+}
+
+#[test]
 fn what_is_not_built_is_refused_and_not_forgotten() {
     for text in [
         "[ike]\nmobike = true\n",
         "[dns]\n",
-        "[killswitch]\nenabled = true\n",
         "[control]\nsocket = \"/run/vpnd\"\n",
         "[metrics]\nlisten = \"127.0.0.1:9100\"\n",
     ] {

@@ -25,6 +25,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
     let subnets = gateway.subnets.as_deref().unwrap_or_default();
     let local = peer::local(&raw.local, subnets, report);
     let tun = host::tun(&raw.tun, gateway.subnets_at.as_ref(), subnets, report);
+    let kill_switch = host::kill_switch(&raw.killswitch, &tun, report);
     let log = host::log(&raw.log, report);
     let pairs = negotiation::pairs(local.address.as_ref(), &local.subnets, subnets);
     let children = negotiation::children(&raw.esp, &spoken, pairs, gateway.subnets_at.as_ref(), report);
@@ -55,6 +56,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
         mtu: tun.mtu,
         routes: tun.routes,
         default_route: tun.default_route,
+        kill_switch,
         log_level: log.0,
         log_format: log.1,
     })

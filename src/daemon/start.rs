@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::daemon::privilege::MissingNetAdmin;
 use crate::io::tun::TunError;
 use crate::io::udp::{UdpOptions, UdpSocket, UdpSockets};
+use crate::os::MARK;
 use crate::os::host::HostError;
 
 /// Why a tunnel could not even be tried.
@@ -69,14 +70,15 @@ impl From<HostError> for StartError {
     }
 }
 
-/// A socket for each address family that the host has.
+/// A socket for each address family that the host has. Their mark keeps what they send out of the tunnel.
 ///
 /// # Errors
 /// [`StartError::Socket`] when there is none at all.
 pub(super) fn open_sockets(config: &Config) -> Result<UdpSockets, StartError> {
     let port = config.local_port();
     let open = |any: IpAddr| {
-        UdpSocket::bind(&UdpOptions { bind: SocketAddr::new(any, port.unwrap_or(0)), ..UdpOptions::towards(any) })
+        let bind = SocketAddr::new(any, port.unwrap_or(0));
+        UdpSocket::bind(&UdpOptions { bind, mark: Some(MARK), ..UdpOptions::towards(any) })
     };
     let ipv4 = open(Ipv4Addr::UNSPECIFIED.into());
     let ipv6 = open(Ipv6Addr::UNSPECIFIED.into());

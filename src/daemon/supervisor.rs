@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::model::AddressMode;
-use crate::config::{Children, Config, Secrets};
+use crate::config::{self, Children, Config, Secrets};
 use crate::crypto::random::Random;
 use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents};
 use crate::daemon::privilege::{protect_memory, require_net_admin};
@@ -21,7 +21,7 @@ use crate::io::batch::Gateway;
 use crate::io::tun::Tun;
 use crate::os::clock::Clock;
 use crate::os::host::Host;
-use crate::os::plan::{DefaultRoute, HostPlan, Routes, Step, TunnelFacts};
+use crate::os::plan::{DefaultRoute, HostPlan, HostSettings, KillSwitch, Outside, Routes, Step, TunnelFacts};
 use crate::os::random::OsRandom;
 use crate::os::resolve::resolve;
 use crate::time::Instant;
@@ -71,9 +71,21 @@ pub async fn run(
     let sockets = open_sockets(config)?;
     let device = Tun::open(config.device())?;
     let name = device.name().to_owned();
-    let (host, repaired) = Host::open(&options.state_directory, config.device()).await?;
+    let host_settings = host_settings(config, &name);
+    let closed = HostPlan::closed(&host_settings);
+    let (host, repaired) = Host::open(&options.state_directory, config.device(), &closed).await?;
     if repaired > 0 {
         tell(&Progress::Notice(format!("{repaired} changes of the host that an earlier run left were taken back")));
+    }
+    let subnets = closed.closed_subnets();
+    if !subnets.is_empty() {
+        tell(&Progress::SubnetsClosed { subnets, nftables: host.is_filtered() });
+        if let Some(error) = host.filter_refused() {
+            tell(&Progress::Notice(format!(
+                "the kill switch is made of routes alone: the kernel refuses nftables rules ({error}), so that a program which binds \
+                 itself to another device passes by it. `[killswitch] nftables` says how to decide on it"
+            )));
+        }
     }
     let (data, events) = DataPlane::start(device, sockets, clock, &mut OsRandom).map_err(StartError::Threads)?;
     let settings = Arc::new(config.tunnel_settings(secrets));
@@ -85,7 +97,7 @@ pub async fn run(
         tunnel,
         data,
         host,
-        device: name,
+        host_settings,
         tell,
         lookup: None,
         give_up,
@@ -107,7 +119,7 @@ struct Driver<'a> {
     tunnel: Tunnel,
     data: DataPlane,
     host: Host,
-    device: String,
+    host_settings: HostSettings,
     tell: &'a mut dyn FnMut(&Progress),
     lookup: Option<Lookup>,
     give_up: Option<Instant>,
@@ -140,11 +152,24 @@ impl Driver<'_> {
                 () = sleep(give_up) => self.stop_trying(),
             }
         };
-        if let Err(error) = self.host.undo().await {
-            (self.tell)(&Progress::Notice(format!("not everything on the host could be taken back: {error}")));
-        }
+        self.clean_up(&outcome).await;
         self.data.stop();
         Ok(outcome)
+    }
+
+    /// Whoever ends the tunnel opens the subnets. A tunnel that breaks leaves them closed, as a killed process does.
+    async fn clean_up(&mut self, outcome: &Outcome) {
+        let cleaned = match outcome {
+            Outcome::Broken(_) => self.host.apply(&HostPlan::closed(&self.host_settings)).await,
+            Outcome::Closed { .. } | Outcome::GaveUp(_) => self.host.undo().await,
+        };
+        if let Err(error) = cleaned {
+            (self.tell)(&Progress::Notice(format!("not everything on the host could be taken back: {error}")));
+        }
+        if matches!(outcome, Outcome::Broken(_)) && self.host.steps().next().is_some() {
+            let text = "the subnets stay closed until the next start, or until `vpnd repair` opens them";
+            (self.tell)(&Progress::Notice(text.into()));
+        }
     }
 
     /// The first signal closes in order, the second at once.
@@ -197,11 +222,14 @@ impl Driver<'_> {
         }
     }
 
-    async fn bind(&self, remote: IpAddr, port: u16) -> Result<std::net::SocketAddr, String> {
+    async fn bind(&mut self, remote: IpAddr, port: u16) -> Result<std::net::SocketAddr, String> {
         let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
         let socket = self.data.sockets().towards(remote).ok_or_else(|| format!("this host has no {family}"))?;
         let local = socket.local_towards(remote).map_err(|error| format!("no route to {remote} ({error})"))?;
         let bare_port = (port == IKE_PORT).then_some(IKE_PORT);
+        if let Some(step) = HostPlan::towards(&self.host_settings, Outside { gateway: remote, port: local.port() }) {
+            self.host.ensure(&step).await.map_err(|error| error.to_string())?;
+        }
         self.data.admit(vec![Gateway { remote, local, bare_port }]).await.map_err(|error| error.to_string())?;
         Ok(local)
     }
@@ -217,21 +245,9 @@ impl Driver<'_> {
         let link = self.data.sockets().towards(gateway).and_then(|socket| socket.path_mtu(gateway).ok());
         let link = link.unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU);
         let mtu = self.config.mtu().or_else(|| smallest_mtu(children, link)).ok_or("there is no child SA")?;
-        let facts = TunnelFacts {
-            device: &self.device,
-            mtu,
-            addresses: &addresses,
-            remote: &remote,
-            configured: &self.config.routed_selectors(),
-            gateway,
-            routes: match (self.config.routes(), self.config.children()) {
-                (false, _) => Routes::None,
-                (true, Children::Subnets) => Routes::Negotiated,
-                (true, Children::Any) => Routes::Configured,
-            },
-            default_route: if self.config.default_route() { DefaultRoute::Allowed } else { DefaultRoute::Refused },
-        };
-        let plan = HostPlan::of(&facts);
+        let outside = Outside { gateway, port: child.path.local.port() };
+        let facts = TunnelFacts { mtu, addresses: &addresses, remote: &remote, outside };
+        let plan = HostPlan::of(&self.host_settings, &facts);
         for refusal in &plan.refused {
             (self.tell)(&Progress::Notice(refusal.to_string()));
         }
@@ -239,9 +255,9 @@ impl Driver<'_> {
         self.data.set_mtu(Some(mtu)).await.map_err(|error| error.to_string())?;
         let routes = self.host.steps().filter_map(|step| match step {
             Step::Route { destination, .. } => Some((destination.address(), destination.length())),
-            Step::Link { .. } | Step::Address { .. } | Step::ExemptGateway { .. } => None,
+            _ => None,
         });
-        Ok(Progress::Routes { device: self.device.clone(), mtu, routes: routes.collect() })
+        Ok(Progress::Routes { device: self.host_settings.device.clone(), mtu, routes: routes.collect() })
     }
 
     fn progress(&mut self, progress: Progress) {
@@ -269,6 +285,24 @@ impl Driver<'_> {
             }
             _ => {}
         }
+    }
+}
+
+/// What the configuration asks of the host, for a device that is called `device`.
+fn host_settings(config: &Config, device: &str) -> HostSettings {
+    HostSettings {
+        device: device.to_owned(),
+        configured: config.routed_selectors(),
+        routes: match (config.routes(), config.children()) {
+            (false, _) => Routes::None,
+            (true, Children::Subnets) => Routes::Negotiated,
+            (true, Children::Any) => Routes::Configured,
+        },
+        default_route: if config.default_route() { DefaultRoute::Allowed } else { DefaultRoute::Refused },
+        kill_switch: match config.kill_switch() {
+            config::KillSwitch::Off => KillSwitch::Off,
+            config::KillSwitch::On(nftables) => KillSwitch::On(nftables),
+        },
     }
 }
 

@@ -2,22 +2,25 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::mem::discriminant;
 use std::path::Path;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::os::address;
 use crate::os::netlink::{Netlink, exists};
-use crate::os::plan::{HostPlan, Step};
-use crate::os::prefix::Prefix;
+use crate::os::nftables::{self, Ruleset};
+use crate::os::plan::{HostPlan, Need, Step};
+use crate::os::prefix::{Family, Prefix};
 use crate::os::repair::{Change, Record, RecordError};
 use crate::os::route::{self, Route, Way};
+use crate::os::rule;
 
-/// The metric of routes into a tunnel. In IPv6 it must be smaller than that of connected subnets (256) and advertised routes (1024).
-const TUNNEL_METRIC_IPV4: u32 = 0;
-const TUNNEL_METRIC_IPV6: u32 = 64;
+/// The metric of routes into a tunnel: better than those of closed subnets.
+const TUNNEL_METRIC: u32 = 64;
 
-/// The metrics of gateway exemptions start here; the device's index is added, so that two tunnels to one gateway each have their own.
-const EXEMPTION_METRIC: u32 = 0x1000;
+/// The metrics of closed subnets start here. What is added tells the tunnels of a host apart, so that each opens only what it closed.
+const CLOSED_METRIC: u32 = 0xff00_0000;
 
 /// Why the host could not be changed.
 #[derive(Debug)]
@@ -34,18 +37,13 @@ pub enum HostError {
         /// Its name.
         device: String,
     },
-    /// No route leads to the gateway, so it cannot be kept outside the tunnel.
-    NoWayToGateway {
-        /// Its outer address.
-        gateway: IpAddr,
-        /// What the kernel says.
-        error: io::Error,
-    },
-    /// Another route to the subnet is in the way.
+    /// Another tunnel has a route to the subnet.
     RouteTaken {
         /// The subnet.
         destination: Prefix,
     },
+    /// The kernel takes no rules for its packet filter, and the configuration wants them.
+    NoFilter(io::Error),
     /// The kernel refuses a step.
     Refused {
         /// The step.
@@ -65,14 +63,16 @@ impl fmt::Display for HostError {
                 write!(f, "the kernel's rtnetlink cannot be reached ({error}); addresses and routes need it")
             }
             Self::NoDevice { device } => write!(f, "the network device {device:?} is gone: somebody removed it"),
-            Self::NoWayToGateway { gateway, error } => write!(
-                f,
-                "no route leads to the gateway {gateway} ({error}). A negotiated subnet holds it, so it must be reachable otherwise; check `ip route get {gateway}`"
-            ),
             Self::RouteTaken { destination } => write!(
                 f,
-                "another route to {destination} is in the way (`ip route show {destination}`). \
-                 Remove it, take the subnet out of `[gateway] subnets`, or set `[tun] routes = false`"
+                "another tunnel has a route to {destination} (`ip route show table {table} {destination}`). \
+                 End it, or take the subnet out of `[gateway] subnets`",
+                table = route::TABLE
+            ),
+            Self::NoFilter(error) => write!(
+                f,
+                "the kernel refuses the nftables rules that `[killswitch] nftables = true` asks for ({error}). Load the module nf_tables \
+                 on the host, or write \"auto\" to do without"
             ),
             Self::Refused { step, error } => match error.raw_os_error() {
                 Some(libc::EPERM) => write!(
@@ -83,6 +83,11 @@ impl fmt::Display for HostError {
                     f,
                     "the kernel refuses \"{step}\" ({error}): is IPv6 switched off (sysctl net.ipv6.conf.all.disable_ipv6)?"
                 ),
+                Some(libc::EOPNOTSUPP | libc::EAFNOSUPPORT) if matches!(step, Step::Lookup { .. }) => write!(
+                    f,
+                    "the kernel refuses \"{step}\" ({error}): it has no policy routing (CONFIG_IP_MULTIPLE_TABLES). \
+                     Set `[tun] routes = false` and make the routes yourself; the kill switch is off then"
+                ),
                 _ => write!(f, "the kernel refuses \"{step}\" ({error})"),
             },
         }
@@ -92,7 +97,7 @@ impl fmt::Display for HostError {
 impl std::error::Error for HostError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoNetlink(error) | Self::NoWayToGateway { error, .. } | Self::Refused { error, .. } => Some(error),
+            Self::NoNetlink(error) | Self::NoFilter(error) | Self::Refused { error, .. } => Some(error),
             Self::AlreadyRunning { .. } | Self::NoDevice { .. } | Self::RouteTaken { .. } => None,
         }
     }
@@ -103,7 +108,21 @@ impl std::error::Error for HostError {
 pub struct Host {
     netlink: Netlink,
     record: Option<Record>,
+    key: String,
+    closed_metric: u32,
+    filter: Filter,
     done: Vec<Done>,
+}
+
+/// How it stands with the kernel's packet filter.
+#[derive(Debug)]
+enum Filter {
+    /// It has no rules of this process.
+    Empty,
+    /// It has these.
+    Loaded(Ruleset),
+    /// It took none, and is not asked again.
+    Refused(io::Error),
 }
 
 /// A step that was carried out, and what it changed; `None` where nothing has to be taken back.
@@ -114,14 +133,15 @@ struct Done {
 }
 
 impl Host {
-    /// Opens the record called `key` in `directory`, and takes back what a dead process left behind: the second value says how many changes.
+    /// Opens the record called `key` in `directory`, carries out `plan`, and then takes back what else a dead process left behind: the
+    /// second value says how many changes. What it left and the plan wants is taken over, without a moment in which it is not there.
     /// Must be called within a tokio runtime, in the network namespace that is to be changed.
     ///
     /// Where no record can be kept (a read-only `/run`) the tunnel works without one; that is logged.
     ///
     /// # Errors
-    /// [`HostError::AlreadyRunning`] and [`HostError::NoNetlink`].
-    pub async fn open(directory: &Path, key: &str) -> Result<(Self, usize), HostError> {
+    /// [`HostError`]. What this call changed is taken back then, and nothing else.
+    pub async fn open(directory: &Path, key: &str, plan: &HostPlan) -> Result<(Self, usize), HostError> {
         let record = match Record::open(directory, key) {
             Ok(record) => Some(record),
             Err(RecordError::Locked) => return Err(HostError::AlreadyRunning { key: key.to_owned() }),
@@ -131,8 +151,20 @@ impl Host {
             }
         };
         let netlink = Netlink::connect().map_err(HostError::NoNetlink)?;
-        let mut host = Self { netlink, record, done: Vec::new() };
-        let repaired = host.repair().await;
+        let closed_metric = closed_metric(key);
+        let mut host =
+            Self { netlink, record, key: key.to_owned(), closed_metric, filter: Filter::Empty, done: Vec::new() };
+        let left = host.left_behind().await;
+        if let Err(error) = host.apply(plan).await {
+            // Rules that an earlier run had loaded were replaced, and are not known.
+            if !left.is_empty() {
+                host.filter = Filter::Empty;
+            }
+            host.done.retain(|done| done.change.as_ref().is_none_or(|change| !left.contains(change)));
+            host.undo().await.ok();
+            return Err(error);
+        }
+        let repaired = host.repair(&left).await;
         Ok((host, repaired))
     }
 
@@ -141,8 +173,9 @@ impl Host {
     /// # Errors
     /// [`HostError`]; the steps behind the failed one were not tried.
     pub async fn apply(&mut self, plan: &HostPlan) -> Result<(), HostError> {
-        let now = HostPlan { steps: self.done.iter().map(|done| done.step.clone()).collect(), refused: Vec::new() };
+        let now = HostPlan { steps: self.done.iter().map(|done| done.step.clone()).collect(), ..HostPlan::default() };
         let (undo, todo) = now.transition(plan);
+        self.load_filter(plan.filter.as_ref())?;
         for step in undo {
             self.take_back(step).await?;
         }
@@ -150,6 +183,21 @@ impl Host {
             self.carry_out(step).await?;
         }
         Ok(())
+    }
+
+    /// Carries out one step beside those of the plan, in the place of others of its kind. The next plan undoes it or has it.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn ensure(&mut self, step: &Step) -> Result<(), HostError> {
+        if self.steps().any(|done| done == step) {
+            return Ok(());
+        }
+        let others = self.steps().filter(|done| discriminant(*done) == discriminant(step)).cloned();
+        for other in others.collect::<Vec<_>>() {
+            self.take_back(&other).await?;
+        }
+        self.carry_out(step).await
     }
 
     /// The steps that are in force.
@@ -171,13 +219,84 @@ impl Host {
             }
             outcome = outcome.and(result);
         }
+        // Last: while the routes go, nothing leaves.
+        if let Err(error) = self.unload_filter() {
+            tracing::warn!(%error, table = %nftables::table(&self.key), "the nftables rules could not be taken back");
+        }
         outcome
     }
 
-    async fn repair(&mut self) -> usize {
-        let left: Vec<Change> = self.record.as_ref().map(|record| record.changes().to_vec()).unwrap_or_default();
+    /// Whether the packet filter has rules of this tunnel.
+    pub const fn is_filtered(&self) -> bool {
+        matches!(self.filter, Filter::Loaded(_))
+    }
+
+    /// Why the packet filter took no rules, if it was asked to.
+    pub const fn filter_refused(&self) -> Option<&io::Error> {
+        match &self.filter {
+            Filter::Refused(error) => Some(error),
+            Filter::Empty | Filter::Loaded(_) => None,
+        }
+    }
+
+    /// Rules are replaced as a whole, and before the routes change: a new address is guarded before it is there.
+    fn load_filter(&mut self, wanted: Option<&(Ruleset, Need)>) -> Result<(), HostError> {
+        let Some((ruleset, need)) = wanted else { return self.unload_filter().map_err(HostError::NoFilter) };
+        match &self.filter {
+            Filter::Loaded(loaded) if loaded == ruleset => return Ok(()),
+            Filter::Refused(_) => return Ok(()),
+            Filter::Empty | Filter::Loaded(_) => {}
+        }
+        match nftables::load(&self.key, ruleset) {
+            Ok(()) => self.filter = Filter::Loaded(ruleset.clone()),
+            Err(error) if *need == Need::Required || self.is_filtered() => return Err(HostError::NoFilter(error)),
+            Err(error) => self.filter = Filter::Refused(error),
+        }
+        Ok(())
+    }
+
+    fn unload_filter(&mut self) -> io::Result<()> {
+        if self.is_filtered() {
+            nftables::remove(&self.key)?;
+            self.filter = Filter::Empty;
+        }
+        Ok(())
+    }
+
+    /// What a dead process left, oldest first: what it wrote down, and what is there without that. A container that starts again
+    /// may have lost the record and kept the network namespace.
+    async fn left_behind(&self) -> Vec<Change> {
+        let mut left: Vec<Change> = self.record.as_ref().map(|record| record.changes().to_vec()).unwrap_or_default();
+        let closed = route::unreachable(&self.netlink, self.closed_metric).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the kernel's routes cannot be read; what an earlier run closed may stay so");
+            Vec::new()
+        });
+        for route in closed {
+            let lookup = Change::Lookup(route.destination.family());
+            if !left.contains(&lookup) {
+                left.insert(0, lookup);
+            }
+            let change = Change::Route(route);
+            if !left.contains(&change) {
+                left.push(change);
+            }
+        }
+        left
+    }
+
+    async fn repair(&mut self, left: &[Change]) -> usize {
         let mut repaired = 0_usize;
+        // What the packet filter had went when it got new rules.
+        if !left.is_empty()
+            && !self.is_filtered()
+            && let Err(error) = nftables::remove(&self.key)
+        {
+            tracing::debug!(%error, "the packet filter was not asked to forget the rules of an earlier run");
+        }
         for change in left.iter().rev() {
+            if self.done.iter().any(|done| done.change.as_ref() == Some(change)) {
+                continue;
+            }
             match self.revert(change).await {
                 Ok(()) => {
                     repaired = repaired.saturating_add(1);
@@ -191,6 +310,29 @@ impl Host {
 
     async fn carry_out(&mut self, step: &Step) -> Result<(), HostError> {
         let change = match step {
+            Step::Lookup { family } => {
+                let change = Change::Lookup(*family);
+                self.remember(&change);
+                let result = rule::add_lookup(&self.netlink, *family).await;
+                self.done_or_needless(change, *family, step, result)?
+            }
+            Step::ReversePath { gateway, port } => {
+                let change = Change::ReversePath { gateway: *gateway, port: *port };
+                self.remember(&change);
+                let result = rule::add_reverse_path(&self.netlink, *gateway, *port).await.map_err(refused(step));
+                Some(self.forget_if_failed(change, result)?)
+            }
+            Step::Close { destination } => {
+                let route = Route { destination: *destination, way: Way::Unreachable, metric: self.closed_metric };
+                let change = Change::Route(route.clone());
+                self.remember(&change);
+                let result = match route::add(&self.netlink, &route).await {
+                    // The metric says whose it is: this tunnel's, of an earlier run.
+                    Err(error) if exists(&error) => Ok(()),
+                    other => other,
+                };
+                self.done_or_needless(change, destination.family(), step, result)?
+            }
             Step::Link { device, mtu } => {
                 let index = self.index_of(device, step).await?;
                 self.netlink.bring_up(index, *mtu).await.map_err(refused(step))?;
@@ -203,12 +345,10 @@ impl Host {
                 let result = address::add(&self.netlink, index, *address).await.map_err(refused(step));
                 Some(self.forget_if_failed(change, result)?)
             }
-            Step::ExemptGateway { device, gateway } => self.exempt(device, *gateway, step).await?,
             Step::Route { device, destination, source } => {
-                let metric = if destination.address().is_ipv4() { TUNNEL_METRIC_IPV4 } else { TUNNEL_METRIC_IPV6 };
                 let index = self.index_of(device, step).await?;
-                let route = Route { destination: *destination, index, via: None, source: *source, metric };
-                Some(self.add_route(route, step).await?)
+                let way = Way::Device { index, source: *source };
+                Some(self.add_route(Route { destination: *destination, way, metric: TUNNEL_METRIC }, step).await?)
             }
         };
         tracing::debug!(%step, "host changed");
@@ -216,20 +356,18 @@ impl Host {
         Ok(())
     }
 
-    async fn exempt(&mut self, device: &str, gateway: IpAddr, step: &Step) -> Result<Option<Change>, HostError> {
-        let tunnel = self.index_of(device, step).await?;
-        let no_way = |error| HostError::NoWayToGateway { gateway, error };
-        let (index, via) = match route::way_to(&self.netlink, gateway).await.map_err(no_way)? {
-            Way::Here => return Ok(None),
-            Way::Out { index, .. } if index == tunnel => {
-                return Err(no_way(io::Error::other("the only route leads into the tunnel itself")));
-            }
-            Way::Out { index, via, .. } => (index, via),
-        };
-        let metric = EXEMPTION_METRIC.saturating_add(tunnel);
-        // No source: which of the host's addresses is used stays the other routes' matter.
-        let route = Route { destination: Prefix::host(gateway), index, via, source: None, metric };
-        self.add_route(route, step).await.map(Some)
+    /// Where the kernel has no IPv6 at all, nothing of it has to be held back.
+    fn done_or_needless(
+        &mut self,
+        change: Change,
+        family: Family,
+        step: &Step,
+        result: io::Result<()>,
+    ) -> Result<Option<Change>, HostError> {
+        match self.forget_if_failed(change, result.map_err(refused(step))) {
+            Err(_) if family == Family::Ipv6 && !has_ipv6() => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     async fn add_route(&mut self, route: Route, step: &Step) -> Result<Change, HostError> {
@@ -256,6 +394,8 @@ impl Host {
         match change {
             Change::Address { index, address } => address::remove(&self.netlink, *index, *address).await,
             Change::Route(route) => route::remove(&self.netlink, route).await,
+            Change::Lookup(family) => rule::remove_lookup_if_unused(&self.netlink, *family).await,
+            Change::ReversePath { gateway, port } => rule::remove_reverse_path(&self.netlink, *gateway, *port).await,
         }
     }
 
@@ -290,4 +430,14 @@ impl Host {
 fn refused(step: &Step) -> impl Fn(io::Error) -> HostError + use<> {
     let step = step.clone();
     move |error| HostError::Refused { step: step.clone(), error }
+}
+
+fn has_ipv6() -> bool {
+    Socket::new(Domain::IPV6, Type::DGRAM, None).is_ok()
+}
+
+/// The same for the same tunnel at each start (FNV-1a, 24 bits of it).
+fn closed_metric(key: &str) -> u32 {
+    let hash = key.bytes().fold(0x811c_9dc5_u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193));
+    CLOSED_METRIC | (hash & 0x00ff_ffff)
 }

@@ -6,10 +6,19 @@ mod address;
 pub mod clock;
 pub mod host;
 mod netlink;
+pub mod nftables;
 pub mod plan;
 pub mod prefix;
 pub mod random;
 pub mod repair;
 pub mod resolve;
 pub mod route;
+mod rule;
 pub mod sys;
+
+/// The number by which everything on a host that is vpnd's is known: routing table, route protocol, rule priority, firewall mark,
+/// group of its devices. Nobody has registered it.
+pub const NUMBER: u8 = 118;
+
+/// The firewall mark of vpnd's own sockets: what carries it is not asked for in vpnd's routing table.
+pub const MARK: u32 = NUMBER as u32;

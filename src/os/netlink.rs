@@ -7,6 +7,8 @@ use rtnetlink::packet_route::link::{AfSpecInet6, AfSpecUnspec, In6AddrGenMode, L
 use rtnetlink::{Handle, LinkUnspec, new_connection};
 use tokio::task::JoinHandle;
 
+use crate::os::NUMBER;
+
 /// A connection, and the task that reads its answers.
 #[derive(Debug)]
 pub(super) struct Netlink {
@@ -27,7 +29,7 @@ impl Netlink {
         present(found.map_err(into_io)).map(|link| link.map(|link| link.header.index))
     }
 
-    /// Brings the device up with this MTU.
+    /// Brings the device up with this MTU, in the group of vpnd's devices.
     pub(super) async fn bring_up(&self, index: u32, mtu: u16) -> io::Result<()> {
         // Without this the kernel makes a link-local address and looks for routers through the tunnel.
         // It is no loss where IPv6 is switched off and the kernel refuses.
@@ -38,7 +40,8 @@ impl Netlink {
         if let Err(error) = self.handle.link().change(quiet).execute().await {
             tracing::debug!(error = %into_io(error), "the device keeps its IPv6 link-local address");
         }
-        let message = LinkUnspec::new_with_index(index).mtu(u32::from(mtu)).up().build();
+        let group = LinkAttribute::Group(u32::from(NUMBER));
+        let message = LinkUnspec::new_with_index(index).mtu(u32::from(mtu)).append_extra_attribute(group).up().build();
         self.handle.link().change(message).execute().await.map_err(into_io)
     }
 }

@@ -1,12 +1,15 @@
 //! What the host needs for one tunnel, as a list of steps: which addresses, which routes, and which are refused.
 //!
 //! Pure: it touches nothing and asks nobody. Routes follow the negotiated selectors and never go beyond them; the default route is
-//! never taken unless the configuration says so in words. How a step is done is `address` and `route`'s matter.
+//! never taken unless the configuration says so in words. The kill switch's closures stand under the routes, so that a route that goes
+//! leaves a subnet closed and not open. How a step is done is `address`, `route` and `rule`'s matter.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::os::prefix::Prefix;
+use crate::config::Nftables;
+use crate::os::nftables::Ruleset;
+use crate::os::prefix::{FAMILIES, Family, Prefix};
 use crate::sa::selector::Selector;
 
 /// The instance metadata services of cloud providers: whoever answers there hands out credentials (L-08).
@@ -34,34 +37,78 @@ pub enum DefaultRoute {
     /// Subnets that are everything, or half of it, get no route.
     #[default]
     Refused,
-    /// The configuration says so in words. Two halves are routed, so that the host's own default route stays and comes back.
+    /// The configuration says so in words. The host's own default route stays where it is, and counts for vpnd's own packets.
     Allowed,
+}
+
+/// Whether the kill switch is on: packets for the configured subnets leave through the tunnel or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillSwitch {
+    /// While there is no tunnel, packets take the host's other routes.
+    Off,
+    /// While there is no tunnel, the subnets cannot be reached.
+    On(Nftables),
+}
+
+/// What the configuration asks of the host: the same for as long as the process runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostSettings {
+    /// The TUN device's name.
+    pub device: String,
+    /// The gateway's side as configured: what is asked for in words.
+    pub configured: Vec<Selector>,
+    /// Whether routes are made.
+    pub routes: Routes,
+    /// Whether the default route may be taken.
+    pub default_route: DefaultRoute,
+    /// Whether the subnets are closed without a tunnel.
+    pub kill_switch: KillSwitch,
 }
 
 /// What is known of a tunnel when it comes up.
 #[derive(Clone, Debug)]
 pub struct TunnelFacts<'a> {
-    /// The TUN device's name.
-    pub device: &'a str,
     /// Octets of the largest inner packet.
     pub mtu: u16,
     /// Our inner addresses. Their prefix lengths are not used: what lies beside an address is reached by selectors only.
     pub addresses: &'a [(IpAddr, u8)],
     /// The gateway's side as negotiated.
     pub remote: &'a [Selector],
-    /// The gateway's side as configured: what is asked for in words.
-    pub configured: &'a [Selector],
-    /// The gateway's outer address.
+    /// Where the gateway and we are outside.
+    pub outside: Outside,
+}
+
+/// The two ends of the datagrams that carry the tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// The gateway's address.
     pub gateway: IpAddr,
-    /// Whether routes are made.
-    pub routes: Routes,
-    /// Whether the default route may be taken.
-    pub default_route: DefaultRoute,
+    /// Our UDP port.
+    pub port: u16,
 }
 
 /// One change of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Have vpnd's own routing table asked before all others, by every packet that is not vpnd's own. More specific routes elsewhere,
+    /// such as a network's DHCP server hands out, do not count for what stands in it (L-04, L-06).
+    Lookup {
+        /// Of this family.
+        family: Family,
+    },
+    /// Let what the gateway sends to our UDP port pass the reverse path filter, although a route into the tunnel covers the gateway.
+    /// IPv4 only: the kernel has no such filter for IPv6.
+    ReversePath {
+        /// The gateway.
+        gateway: Ipv4Addr,
+        /// Our port.
+        port: u16,
+    },
+    /// Make a subnet unreachable, except for better routes.
+    Close {
+        /// The subnet.
+        destination: Prefix,
+    },
     /// Set the device's MTU and bring it up.
     Link {
         /// The device.
@@ -75,13 +122,6 @@ pub enum Step {
         device: String,
         /// The address.
         address: IpAddr,
-    },
-    /// Keep the gateway's outer address on the way it has now, whatever later steps route into the tunnel (T-15).
-    ExemptGateway {
-        /// The tunnel's device, which the gateway must not be reached through.
-        device: String,
-        /// The address.
-        gateway: IpAddr,
     },
     /// Route a subnet into the tunnel.
     Route {
@@ -97,9 +137,13 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Lookup { family } => write!(f, "routing rule of {family} for the tunnel's own table"),
+            Self::ReversePath { gateway, port } => {
+                write!(f, "routing rule for what {gateway} sends to UDP port {port}")
+            }
+            Self::Close { destination } => write!(f, "{destination} unreachable without the tunnel"),
             Self::Link { device, mtu } => write!(f, "{device} up, MTU {mtu}"),
             Self::Address { device, address } => write!(f, "address {address} on {device}"),
-            Self::ExemptGateway { gateway, .. } => write!(f, "gateway {gateway} stays outside the tunnel"),
             Self::Route { device, destination, .. } => write!(f, "route {destination} through {device}"),
         }
     }
@@ -150,9 +194,20 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Whether there can be a tunnel without something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It is used where the kernel has it.
+    Wanted,
+    /// Without it there is no tunnel.
+    Required,
+}
+
 /// What is to be done, in order, and what is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostPlan {
+    /// What the packet filter holds back, and whether it has to; `None` when it is not used.
+    pub filter: Option<(Ruleset, Need)>,
     /// Steps in the order in which they are done; they are undone backwards.
     pub steps: Vec<Step>,
     /// Subnets without a route.
@@ -160,24 +215,31 @@ pub struct HostPlan {
 }
 
 impl HostPlan {
-    /// Makes the plan.
-    pub fn of(facts: &TunnelFacts<'_>) -> Self {
-        let mut plan = Self::default();
-        let device = || facts.device.to_owned();
+    /// What is in force before there is a tunnel, and between two.
+    pub fn closed(settings: &HostSettings) -> Self {
+        let closed = closed(settings);
+        let mut plan = Self { filter: filter(settings, &closed, &[]), ..Self::default() };
+        plan.look_up(&closed);
+        plan.steps.extend(closed.into_iter().map(|destination| Step::Close { destination }));
+        plan
+    }
+
+    /// What is in force while there is a tunnel: all of [`Self::closed`], and the way in.
+    pub fn of(settings: &HostSettings, facts: &TunnelFacts<'_>) -> Self {
+        let device = || settings.device.clone();
+        let (destinations, refused) =
+            if settings.routes == Routes::None { Default::default() } else { destinations(settings, facts) };
+        let closed = closed(settings);
+        let mut plan = Self { filter: filter(settings, &closed, facts.addresses), refused, ..Self::default() };
+        plan.look_up(&[&*closed, &*destinations].concat());
+        plan.steps.extend(reverse_path(&[&*closed, &*destinations].concat(), facts.outside));
+        plan.steps.extend(closed.into_iter().map(|destination| Step::Close { destination }));
+
         let has_ipv6 = facts.addresses.iter().any(|(address, _)| address.is_ipv6());
         let mtu = if has_ipv6 { facts.mtu.max(IPV6_MINIMUM_MTU) } else { facts.mtu };
         plan.steps.push(Step::Link { device: device(), mtu });
         for (address, _) in facts.addresses {
             plan.steps.push(Step::Address { device: device(), address: *address });
-        }
-        if facts.routes == Routes::None {
-            return plan;
-        }
-
-        let (destinations, refused) = destinations(facts);
-        plan.refused = refused;
-        if destinations.iter().any(|destination| destination.contains(facts.gateway)) {
-            plan.steps.push(Step::ExemptGateway { device: device(), gateway: facts.gateway });
         }
         for destination in destinations {
             let source = facts
@@ -190,6 +252,26 @@ impl HostPlan {
         plan
     }
 
+    /// What has to be in force before the gateway can be spoken to, beside [`Self::closed`].
+    pub fn towards(settings: &HostSettings, outside: Outside) -> Option<Step> {
+        reverse_path(&closed(settings), outside)
+    }
+
+    /// The subnets that cannot be reached but through the tunnel.
+    pub fn closed_subnets(&self) -> Vec<(IpAddr, u8)> {
+        let closed = self.steps.iter().filter_map(|step| match step {
+            Step::Close { destination } => Some((destination.address(), destination.length())),
+            _ => None,
+        });
+        closed.collect()
+    }
+
+    fn look_up(&mut self, destinations: &[Prefix]) {
+        let has = |family| destinations.iter().any(|destination| destination.family() == family);
+        let families = FAMILIES.into_iter().filter(|family| has(*family));
+        self.steps.extend(families.map(|family| Step::Lookup { family }));
+    }
+
     /// What leads from this plan, already carried out, to `next`: the steps to undo, in the order to undo them, and the steps to do.
     /// What both have stays untouched, so that a new address or a narrower selector does not interrupt the rest.
     pub fn transition<'a>(&'a self, next: &'a Self) -> (Vec<&'a Step>, Vec<&'a Step>) {
@@ -200,10 +282,10 @@ impl HostPlan {
 }
 
 /// The subnets that get a route, in order and without repetition, and those that do not.
-fn destinations(facts: &TunnelFacts<'_>) -> (Vec<Prefix>, Vec<Refusal>) {
-    let in_words: Vec<Prefix> = facts.configured.iter().flat_map(prefixes).collect();
+fn destinations(settings: &HostSettings, facts: &TunnelFacts<'_>) -> (Vec<Prefix>, Vec<Refusal>) {
+    let in_words: Vec<Prefix> = settings.configured.iter().flat_map(prefixes).collect();
     let mut wanted: Vec<Prefix> = facts.remote.iter().flat_map(prefixes).collect();
-    if facts.routes == Routes::Configured {
+    if settings.routes == Routes::Configured {
         wanted = wanted.iter().flat_map(|one| in_words.iter().filter_map(|other| narrower(*one, *other))).collect();
     }
     wanted.sort_unstable();
@@ -211,18 +293,11 @@ fn destinations(facts: &TunnelFacts<'_>) -> (Vec<Prefix>, Vec<Refusal>) {
 
     let mut routed = Vec::new();
     let mut refused = Vec::new();
-    let is_everything = |is_ipv4: bool| {
-        let family: Vec<Prefix> =
-            wanted.iter().copied().filter(|prefix| prefix.address().is_ipv4() == is_ipv4).collect();
-        leaves_nothing_out(&family)
-    };
-    let everything = (is_everything(true), is_everything(false));
     for destination in &wanted {
-        let covers_all = if destination.address().is_ipv4() { everything.0 } else { everything.1 };
-        let reason = refusal(facts, *destination, covers_all, in_words.contains(destination));
+        let covers_all = is_everything(&wanted, destination.family());
+        let reason = refusal(settings, facts, *destination, covers_all, in_words.contains(destination));
         match reason {
             Some(reason) => refused.push(Refusal { destination: *destination, reason }),
-            None if destination.length() == 0 => routed.extend(destination.halves()),
             None => routed.push(*destination),
         }
     }
@@ -231,17 +306,61 @@ fn destinations(facts: &TunnelFacts<'_>) -> (Vec<Prefix>, Vec<Refusal>) {
     (routed, refused)
 }
 
-fn refusal(facts: &TunnelFacts<'_>, destination: Prefix, covers_all: bool, in_words: bool) -> Option<RefusalReason> {
-    if facts.default_route == DefaultRoute::Refused && (destination.length() <= 1 || covers_all) {
+/// What the kill switch closes: the configured subnets, whatever of them is negotiated. Who takes the default route of one family
+/// has the other family's closed, too: what the tunnel does not carry must not pass beside it (RFC 7359).
+fn closed(settings: &HostSettings) -> Vec<Prefix> {
+    if settings.kill_switch == KillSwitch::Off || settings.routes == Routes::None {
+        return Vec::new();
+    }
+    let mut closed: Vec<Prefix> = settings.configured.iter().flat_map(prefixes).collect();
+    closed.sort_unstable();
+    let all: Vec<Family> = FAMILIES.into_iter().filter(|family| is_everything(&closed, *family)).collect();
+    match settings.default_route {
+        DefaultRoute::Allowed if !all.is_empty() => closed.extend(FAMILIES.map(Prefix::all)),
+        DefaultRoute::Allowed => {}
+        DefaultRoute::Refused => {
+            closed.retain(|destination| destination.length() > 1 && !all.contains(&destination.family()));
+        }
+    }
+    closed.sort_unstable();
+    closed.dedup();
+    closed
+}
+
+fn filter(settings: &HostSettings, closed: &[Prefix], addresses: &[(IpAddr, u8)]) -> Option<(Ruleset, Need)> {
+    let need = match settings.kill_switch {
+        KillSwitch::On(Nftables::Auto) => Need::Wanted,
+        KillSwitch::On(Nftables::Required) => Need::Required,
+        KillSwitch::On(Nftables::Never) | KillSwitch::Off => return None,
+    };
+    let inside = addresses.iter().map(|(address, _)| *address).collect();
+    (!closed.is_empty()).then(|| (Ruleset { closed: closed.to_vec(), inside }, need))
+}
+
+/// The reverse path filter looks for the way to the sender, and finds the tunnel's routes when these cover the gateway.
+fn reverse_path(destinations: &[Prefix], outside: Outside) -> Option<Step> {
+    let IpAddr::V4(gateway) = outside.gateway else { return None };
+    let covered = destinations.iter().any(|destination| destination.contains(outside.gateway));
+    covered.then_some(Step::ReversePath { gateway, port: outside.port })
+}
+
+fn refusal(
+    settings: &HostSettings,
+    facts: &TunnelFacts<'_>,
+    destination: Prefix,
+    covers_all: bool,
+    in_words: bool,
+) -> Option<RefusalReason> {
+    if settings.default_route == DefaultRoute::Refused && (destination.length() <= 1 || covers_all) {
         return Some(RefusalReason::DefaultRoute);
     }
-    if destination == Prefix::host(facts.gateway) {
+    if destination == Prefix::host(facts.outside.gateway) {
         return Some(RefusalReason::Gateway);
     }
     if in_words {
         return None;
     }
-    if METADATA.iter().any(|address| destination.contains(*address)) && !is_broad(facts, destination) {
+    if METADATA.iter().any(|address| destination.contains(*address)) && !is_broad(settings, destination) {
         return Some(RefusalReason::Metadata);
     }
     if is_host_only(destination) {
@@ -251,8 +370,8 @@ fn refusal(facts: &TunnelFacts<'_>, destination: Prefix, covers_all: bool, in_wo
 }
 
 /// Whether a subnet is the default route or a half of it, which the configuration allowed in words.
-fn is_broad(facts: &TunnelFacts<'_>, destination: Prefix) -> bool {
-    facts.default_route == DefaultRoute::Allowed && destination.length() <= 1
+fn is_broad(settings: &HostSettings, destination: Prefix) -> bool {
+    settings.default_route == DefaultRoute::Allowed && destination.length() <= 1
 }
 
 fn is_host_only(destination: Prefix) -> bool {
@@ -271,9 +390,10 @@ fn is_host_only(destination: Prefix) -> bool {
         .any(|(address, length)| Prefix::new(*address, *length).is_some_and(|network| network.covers(destination)))
 }
 
-fn leaves_nothing_out(family: &[Prefix]) -> bool {
+/// Whether the prefixes, sorted, are all of the family, in one piece or in several.
+fn is_everything(sorted: &[Prefix], family: Family) -> bool {
     let mut next: u128 = 0;
-    for prefix in family {
+    for prefix in sorted.iter().filter(|prefix| prefix.family() == family) {
         let (first, last) = prefix.bounds();
         if first > next {
             return false;
@@ -296,241 +416,4 @@ fn prefixes(selector: &Selector) -> Vec<Prefix> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn subnet(text: &str) -> Selector {
-        let (address, length) = text.split_once('/').unwrap();
-        Selector::from_prefix(ip(address), length.parse().unwrap()).unwrap()
-    }
-
-    fn subnets(texts: &[&str]) -> Vec<Selector> {
-        texts.iter().map(|text| subnet(text)).collect()
-    }
-
-    struct Case<'a> {
-        remote: &'a [&'a str],
-        configured: &'a [&'a str],
-        default_route: DefaultRoute,
-    }
-
-    impl Case<'_> {
-        fn plan(&self) -> HostPlan {
-            HostPlan::of(&TunnelFacts {
-                device: "vpnd0",
-                mtu: 1422,
-                addresses: &[(ip("10.200.0.7"), 24)],
-                remote: &subnets(self.remote),
-                configured: &subnets(self.configured),
-                gateway: ip("198.51.100.1"),
-                routes: Routes::Negotiated,
-                default_route: self.default_route,
-            })
-        }
-    }
-
-    #[test]
-    fn a_child_for_everything_gets_routes_for_the_configured_subnets_only() {
-        for (negotiated, routed) in [
-            (&["0.0.0.0/0"][..], &["10.1.0.0/16", "10.2.0.0/16"][..]),
-            (&["10.1.7.0/24", "10.0.0.0/9"], &["10.1.0.0/16", "10.1.7.0/24", "10.2.0.0/16"]),
-            (&["192.168.0.0/16"], &[]),
-        ] {
-            let plan = HostPlan::of(&TunnelFacts {
-                device: "vpnd0",
-                mtu: 1422,
-                addresses: &[],
-                remote: &subnets(negotiated),
-                configured: &subnets(&["10.1.0.0/16", "10.2.0.0/16"]),
-                gateway: ip("198.51.100.1"),
-                routes: Routes::Configured,
-                default_route: DefaultRoute::Refused,
-            });
-            let routes = plan.steps.iter().filter_map(|step| match step {
-                Step::Route { destination, .. } => Some(destination.to_string()),
-                _ => None,
-            });
-            assert!(routes.eq(routed.iter().copied()), "{plan:?}");
-            assert!(plan.refused.is_empty());
-        }
-    }
-
-    fn refused(remote: &[&str], configured: &[&str]) -> HostPlan {
-        Case { remote, configured, default_route: DefaultRoute::Refused }.plan()
-    }
-
-    fn allowed(remote: &[&str], configured: &[&str]) -> HostPlan {
-        Case { remote, configured, default_route: DefaultRoute::Allowed }.plan()
-    }
-
-    fn routes(plan: &HostPlan) -> Vec<String> {
-        plan.steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Route { destination, .. } => Some(destination.to_string()),
-                Step::Link { .. } | Step::Address { .. } | Step::ExemptGateway { .. } => None,
-            })
-            .collect()
-    }
-
-    fn exempts_the_gateway(plan: &HostPlan) -> bool {
-        plan.steps.contains(&Step::ExemptGateway { device: "vpnd0".to_owned(), gateway: ip("198.51.100.1") })
-    }
-
-    fn reasons(plan: &HostPlan) -> Vec<RefusalReason> {
-        plan.refused.iter().map(|refusal| refusal.reason).collect()
-    }
-
-    #[test]
-    fn a_plan_brings_up_the_link_then_addresses_then_routes_of_the_negotiated_subnets_only() {
-        let plan = refused(&["10.250.0.0/24"], &["10.250.0.0/24"]);
-        let device = || "vpnd0".to_owned();
-        assert_eq!(
-            plan.steps,
-            [
-                Step::Link { device: device(), mtu: 1422 },
-                Step::Address { device: device(), address: ip("10.200.0.7") },
-                Step::Route {
-                    device: device(),
-                    destination: Prefix::new(ip("10.250.0.0"), 24).unwrap(),
-                    source: Some(ip("10.200.0.7")),
-                },
-            ]
-        );
-        assert!(plan.refused.is_empty());
-    }
-
-    #[test]
-    fn a_range_is_routed_exactly() {
-        let facts_remote = [Selector::new(ip("10.0.0.1"), ip("10.0.0.6"), 6, 443, 443).unwrap()];
-        let plan = HostPlan::of(&TunnelFacts {
-            device: "vpnd0",
-            mtu: 1400,
-            addresses: &[],
-            remote: &facts_remote,
-            configured: &[],
-            gateway: ip("198.51.100.1"),
-            routes: Routes::Negotiated,
-            default_route: DefaultRoute::Refused,
-        });
-        assert_eq!(routes(&plan), ["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"]);
-    }
-
-    #[test]
-    fn l_08_the_default_route_is_not_taken_in_any_disguise() {
-        for remote in [
-            &["0.0.0.0/0"][..],
-            &["0.0.0.0/1", "128.0.0.0/1"],
-            &["128.0.0.0/1"],
-            &["::/0"],
-            &["8000::/1"],
-            &["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/2", "192.0.0.0/2"],
-        ] {
-            let plan = refused(remote, &["0.0.0.0/0", "::/0"]);
-            assert_eq!(routes(&plan), [""; 0], "{remote:?}");
-            assert!(plan.refused.iter().all(|refusal| refusal.reason == RefusalReason::DefaultRoute), "{remote:?}");
-            assert_eq!(plan.refused.len(), remote.len());
-        }
-    }
-
-    #[test]
-    fn l_08_a_default_route_beside_a_subnet_leaves_the_subnet_its_route() {
-        let plan = refused(&["::/0", "10.250.0.0/24"], &["::/0", "10.250.0.0/24"]);
-        assert_eq!(routes(&plan), ["10.250.0.0/24"]);
-        assert_eq!(reasons(&plan), [RefusalReason::DefaultRoute]);
-    }
-
-    #[test]
-    fn an_allowed_default_route_is_two_halves_and_exempts_the_gateway() {
-        let plan = allowed(&["0.0.0.0/0"], &["0.0.0.0/0"]);
-        assert_eq!(routes(&plan), ["0.0.0.0/1", "128.0.0.0/1"]);
-        let exemption = plan.steps.iter().position(|step| matches!(step, Step::ExemptGateway { .. })).unwrap();
-        let first_route = plan.steps.iter().position(|step| matches!(step, Step::Route { .. })).unwrap();
-        assert!(exemption < first_route);
-    }
-
-    #[test]
-    fn t_15_a_subnet_that_holds_the_gateway_exempts_it_and_others_do_not() {
-        assert!(exempts_the_gateway(&refused(&["198.51.100.0/24"], &["198.51.100.0/24"])));
-        assert!(!exempts_the_gateway(&refused(&["198.51.101.0/24"], &["198.51.101.0/24"])));
-    }
-
-    #[test]
-    fn l_08_the_gateway_itself_is_never_routed_in() {
-        let plan = refused(&["198.51.100.1/32", "10.250.0.0/24"], &["198.51.100.1/32"]);
-        assert_eq!(routes(&plan), ["10.250.0.0/24"]);
-        assert_eq!(reasons(&plan), [RefusalReason::Gateway]);
-        assert!(!exempts_the_gateway(&plan));
-    }
-
-    #[test]
-    fn l_08_a_gateway_cannot_narrow_its_way_to_the_metadata_service() {
-        for pushed in ["169.254.169.254/32", "169.254.0.0/16", "160.0.0.0/4"] {
-            let plan = allowed(&[pushed], &["0.0.0.0/0"]);
-            assert_eq!((routes(&plan).len(), reasons(&plan)), (0, vec![RefusalReason::Metadata]), "{pushed}");
-        }
-        assert_eq!(reasons(&allowed(&["fd00:ec2::/32"], &["::/0"])), [RefusalReason::Metadata]);
-        assert_eq!(routes(&refused(&["169.254.169.254/32"], &["169.254.169.254/32"])), ["169.254.169.254/32"]);
-    }
-
-    #[test]
-    fn l_08_networks_of_a_single_host_are_not_routed_in() {
-        for pushed in
-            ["127.0.0.0/8", "127.0.0.1/32", "224.0.0.0/24", "169.254.7.0/24", "fe80::/64", "::1/128", "ff02::/16"]
-        {
-            assert_eq!(reasons(&allowed(&[pushed], &["0.0.0.0/0", "::/0"])), [RefusalReason::HostOnly], "{pushed}");
-        }
-        // AWS puts a tunnel's inner addresses there, and then the subnet stands in the configuration.
-        assert_eq!(routes(&refused(&["169.254.7.0/30"], &["169.254.7.0/30"])), ["169.254.7.0/30"]);
-    }
-
-    #[test]
-    fn routes_that_somebody_else_makes_are_not_made() {
-        let plan = HostPlan::of(&TunnelFacts {
-            device: "vpnd0",
-            mtu: 1400,
-            addresses: &[(ip("10.200.0.7"), 32)],
-            remote: &subnets(&["10.250.0.0/24"]),
-            configured: &[],
-            gateway: ip("198.51.100.1"),
-            routes: Routes::None,
-            default_route: DefaultRoute::Allowed,
-        });
-        assert_eq!(plan.steps.len(), 2);
-    }
-
-    #[test]
-    fn ipv6_inside_gets_the_mtu_it_cannot_do_without() {
-        let plan = HostPlan::of(&TunnelFacts {
-            device: "vpnd0",
-            mtu: 1200,
-            addresses: &[(ip("10.200.0.7"), 32), (ip("2001:db8::7"), 128)],
-            remote: &subnets(&["2001:db8:1::/48", "10.250.0.0/24"]),
-            configured: &[],
-            gateway: ip("198.51.100.1"),
-            routes: Routes::Negotiated,
-            default_route: DefaultRoute::Refused,
-        });
-        assert!(plan.steps.contains(&Step::Link { device: "vpnd0".to_owned(), mtu: 1280 }));
-        assert!(plan.steps.contains(&Step::Route {
-            device: "vpnd0".to_owned(),
-            destination: Prefix::new(ip("2001:db8:1::"), 48).unwrap(),
-            source: Some(ip("2001:db8::7")),
-        }));
-    }
-
-    #[test]
-    fn a_transition_undoes_backwards_what_is_no_longer_wanted_and_leaves_the_rest() {
-        let before = refused(&["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/24"], &[]);
-        let after = refused(&["10.2.0.0/24", "10.4.0.0/24"], &[]);
-        let (undo, todo) = before.transition(&after);
-        let texts = |steps: Vec<&Step>| steps.iter().map(|step| step.to_string()).collect::<Vec<_>>();
-        assert_eq!(texts(undo), ["route 10.3.0.0/24 through vpnd0", "route 10.1.0.0/24 through vpnd0"]);
-        assert_eq!(texts(todo), ["route 10.4.0.0/24 through vpnd0"]);
-        assert_eq!(before.transition(&before), (vec![], vec![]));
-    }
-}
+mod tests;

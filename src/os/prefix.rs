@@ -5,6 +5,28 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+/// Both of them.
+pub const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
+}
+
 /// A subnet. The bits behind its length are zero. Sorts by family, address and length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "(IpAddr, u8)", into = "(IpAddr, u8)")]
@@ -27,6 +49,23 @@ impl Prefix {
         Self { address, length: bits(address) }
     }
 
+    /// All of a family.
+    pub const fn all(family: Family) -> Self {
+        let address = match family {
+            Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Self { address, length: 0 }
+    }
+
+    /// The family of its addresses.
+    pub const fn family(self) -> Family {
+        match self.address {
+            IpAddr::V4(_) => Family::Ipv4,
+            IpAddr::V6(_) => Family::Ipv6,
+        }
+    }
+
     /// Its first address.
     pub const fn address(self) -> IpAddr {
         self.address
@@ -37,6 +76,12 @@ impl Prefix {
         self.length
     }
 
+    /// An address of the family with the bits that count set, and no other.
+    pub fn mask(self) -> IpAddr {
+        let free = bits(self.address).saturating_sub(self.length);
+        with_number(self.address, self.last_of_family() & !low_ones(free))
+    }
+
     /// Whether `address` lies in it.
     pub fn contains(self, address: IpAddr) -> bool {
         self.covers(Self::host(address))
@@ -45,14 +90,6 @@ impl Prefix {
     /// Whether all of `other` lies in it.
     pub fn covers(self, other: Self) -> bool {
         self.length <= other.length && Self::new(other.address, self.length) == Some(self)
-    }
-
-    /// Its two halves; itself when it is a single address.
-    pub fn halves(self) -> Vec<Self> {
-        let length = self.length.saturating_add(1);
-        let (_, last) = self.bounds();
-        let upper = with_number(self.address, last);
-        [self.address, upper].into_iter().filter_map(|address| Self::new(address, length)).collect()
     }
 
     /// First and last address as numbers.
@@ -121,10 +158,6 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn texts(prefixes: &[Prefix]) -> Vec<String> {
-        prefixes.iter().map(ToString::to_string).collect()
-    }
-
     #[test]
     fn the_bits_behind_the_length_are_dropped() {
         assert_eq!(Prefix::new(ip("10.1.2.3"), 8).unwrap().to_string(), "10.0.0.0/8");
@@ -142,9 +175,17 @@ mod tests {
     }
 
     #[test]
-    fn the_halves_of_everything_are_two_routes_that_leave_the_default_route_alone() {
-        assert_eq!(texts(&Prefix::new(ip("0.0.0.0"), 0).unwrap().halves()), ["0.0.0.0/1", "128.0.0.0/1"]);
-        assert_eq!(texts(&Prefix::new(ip("::"), 0).unwrap().halves()), ["::/1", "8000::/1"]);
+    fn the_mask_has_the_bits_that_count() {
+        for (prefix, mask) in [
+            ("10.0.0.0/8", "255.0.0.0"),
+            ("0.0.0.0/0", "0.0.0.0"),
+            ("192.0.2.1/32", "255.255.255.255"),
+            ("2001:db8::/33", "ffff:ffff:8000::"),
+            ("::/0", "::"),
+        ] {
+            let (address, length) = prefix.split_once('/').unwrap();
+            assert_eq!(Prefix::new(ip(address), length.parse().unwrap()).unwrap().mask(), ip(mask), "{prefix}");
+        }
     }
 
     #[test]

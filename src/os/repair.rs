@@ -4,12 +4,13 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::os::prefix::Family;
 use crate::os::route::Route;
 
 /// Where the files are unless told otherwise: a directory that a restart of the host empties.
@@ -28,6 +29,15 @@ pub enum Change {
     },
     /// A route.
     Route(Route),
+    /// The rule that has vpnd's table asked.
+    Lookup(Family),
+    /// The exemption of what a gateway sends from the reverse path filter.
+    ReversePath {
+        /// The gateway.
+        gateway: Ipv4Addr,
+        /// Our UDP port.
+        port: u16,
+    },
 }
 
 /// What the file holds.
@@ -39,7 +49,7 @@ struct Content {
     changes: Vec<Change>,
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The file, locked for as long as this lives.
 #[derive(Debug)]
@@ -98,8 +108,11 @@ impl Record {
         &self.changes
     }
 
-    /// Writes a change down.
+    /// Writes a change down. What an earlier run wrote down counts as well.
     pub(super) fn add(&mut self, change: &Change) -> io::Result<()> {
+        if self.changes.contains(change) {
+            return Ok(());
+        }
         self.changes.push(change.clone());
         self.save()
     }
@@ -178,6 +191,7 @@ fn file_name(key: &str) -> String {
 mod tests {
     use super::*;
     use crate::os::prefix::Prefix;
+    use crate::os::route::Way;
     use std::os::unix::fs::PermissionsExt;
 
     /// A directory that goes with the test.
@@ -204,9 +218,7 @@ mod tests {
     fn route() -> Change {
         Change::Route(Route {
             destination: Prefix::host(IpAddr::from([198, 51, 100, 1])),
-            index: 2,
-            via: Some(IpAddr::from([192, 0, 2, 1])),
-            source: None,
+            way: Way::Device { index: 2, source: None },
             metric: 9,
         })
     }

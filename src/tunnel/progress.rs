@@ -11,6 +11,13 @@ use crate::sa::suite::{EspSuite, IkeSuite};
 /// One step of a tunnel's life.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
+    /// The kill switch is on: the configured subnets can be reached through the tunnel or not at all.
+    SubnetsClosed {
+        /// Which subnets.
+        subnets: Vec<(IpAddr, u8)>,
+        /// Whether the kernel's packet filter sees to it beside the routes.
+        nftables: bool,
+    },
     /// The gateway's name gave these addresses; for an address in the configuration, that address.
     Resolved {
         /// As configured.

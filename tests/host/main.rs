@@ -7,6 +7,7 @@
 mod allocation;
 mod dataplane;
 mod end_to_end;
+mod killswitch;
 mod namespace;
 mod offload;
 mod pair;

@@ -25,6 +25,11 @@ pub(crate) fn ip(arguments: &str) -> String {
     run("ip", arguments)
 }
 
+/// The same with `nft`.
+pub(crate) fn nft(arguments: &str) -> String {
+    run("nft", arguments)
+}
+
 fn run(program: &str, arguments: &str) -> String {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new(program).args(arguments.split_whitespace()).output();

@@ -18,6 +18,7 @@ mod cleanup;
 mod handshake;
 mod identities;
 mod ikev1;
+mod killswitch;
 mod matrix;
 mod refusals;
 mod replicas;

@@ -81,7 +81,7 @@ impl VpndConfig {
         let directory = client.directory().join(format!("config{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
         fs::create_dir(&directory).expect("a directory for the configuration");
         let mut text = String::new();
-        for table in ["gateway", "local", "ike", "esp", "tun", "security"] {
+        for table in ["gateway", "local", "ike", "esp", "tun", "killswitch", "security"] {
             writeln!(text, "[{table}]").expect("a String takes everything");
             for (_, key, value) in self.values.iter().filter(|(known, _, _)| *known == table) {
                 writeln!(text, "{key} = {value}").expect("a String takes everything");
@@ -110,6 +110,14 @@ impl VpndConfig {
         let mut vpnd = self.start(client);
         vpnd.wait_until_up();
         vpnd
+    }
+
+    /// Runs `vpnd repair`: its exit code and all it said.
+    pub(crate) fn repair(&self, client: &Client<'_>) -> (Option<i32>, String) {
+        let mut command = client.command(env!("CARGO_BIN_EXE_vpnd"));
+        let output = command.arg("repair").arg("--config").arg(self.write(client)).output().expect("vpnd starts");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Runs `vpnd up` where it must fail, and returns its exit code and all it said.

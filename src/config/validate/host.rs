@@ -1,7 +1,7 @@
-//! `[tun]` and `[log]`: what is done to this machine.
+//! `[tun]`, `[killswitch]` and `[log]`: what is done to this machine.
 
 use super::{choice, number};
-use crate::config::model::{LogFormat, LogLevel};
+use crate::config::model::{KillSwitch, LogFormat, LogLevel, Nftables};
 use crate::config::raw;
 use crate::config::report::Report;
 use crate::config::subnet::Subnet;
@@ -46,6 +46,35 @@ pub(super) fn tun(
         report.error(span, message, Some(help.into()));
     }
     Tun { device, mtu: mtu(raw.mtu.as_ref(), subnets, report), routes, default_route }
+}
+
+/// On unless somebody else makes the routes: then it is theirs to say where packets go without a tunnel.
+pub(super) fn kill_switch(raw: &raw::KillSwitch, tun: &Tun, report: &mut Report) -> KillSwitch {
+    let nftables = raw.nftables.as_ref().and_then(|given| nftables(given, report));
+    let enabled = raw.enabled.as_ref().map(|given| given.value);
+    if let Some(given) = raw.enabled.as_ref().filter(|given| given.value && !tun.routes) {
+        let message = "`enabled = true` contradicts `routes = false` under [tun]: the kill switch is made of routes";
+        report.error(given.span.clone(), message, Some("remove one of them".into()));
+    }
+    if !enabled.unwrap_or(tun.routes) {
+        if let Some(given) = raw.nftables.as_ref().filter(|_| nftables == Some(Nftables::Required)) {
+            report.error(given.span.clone(), "`nftables = true` without the kill switch does nothing", None);
+        }
+        return KillSwitch::Off;
+    }
+    KillSwitch::On(nftables.unwrap_or_default())
+}
+
+fn nftables(given: &At<Scalar>, report: &mut Report) -> Option<Nftables> {
+    match &given.value {
+        Scalar::Flag(true) => Some(Nftables::Required),
+        Scalar::Flag(false) => Some(Nftables::Never),
+        Scalar::Text(text) if text == "auto" => Some(Nftables::Auto),
+        Scalar::Text(_) | Scalar::Number(_) => {
+            report.error(given.span.clone(), "`nftables` is \"auto\", true or false", None);
+            None
+        }
+    }
 }
 
 pub(super) fn log(raw: &raw::Log, report: &mut Report) -> (LogLevel, LogFormat) {
