@@ -117,9 +117,11 @@ class Pair:
         """No tunnel: the inner networks on the link itself."""
         self.address_ends("outer")
 
-    def address_ends(self, device):
+    def address_ends(self, device, *settings):
         """Gives both ends' devices their inner addresses."""
         for number, namespace in enumerate(self.ends, 1):
+            if settings:
+                run("ip", "-n", namespace, "link", "set", device, *settings)
             if device != "outer":
                 run("ip", "-n", namespace, "link", "set", device, "mtu", MTU, "up")
             run("ip", "-n", namespace, "address", "add", f"10.9.{number}.1/32", "dev", device)

@@ -32,7 +32,8 @@ class Vpnd(Pair):
             if plane.stdout.readline() != "READY\n":
                 raise Failed(f"end {number} did not start")
             self.planes.append(plane)
-        self.address_ends("t0")
+        # As vpnd sets it: src/os/netlink.rs.
+        self.address_ends("t0", "txqueuelen", 2000)
 
     def counts(self):
         """Ends both and gives what they counted."""

@@ -108,7 +108,7 @@ fn a_plan_makes_link_address_and_routes_and_undo_leaves_nothing_of_it() {
         let plan = plan(&["10.200.0.7", "2001:db8:7::7"], &["10.250.0.0/24", "2001:db8:8::/48"], "198.51.100.1");
         host.apply(&plan).await.unwrap();
         let link = ip("link show t0");
-        assert!(link.contains("mtu 1400") && link.contains("UP"), "{link}");
+        assert!(link.contains("mtu 1400") && link.contains("UP") && link.contains("qlen 2000"), "{link}");
         let route = ip("route get 10.250.0.5");
         assert!(route.contains("dev t0 table 118 src 10.200.0.7"), "{route}");
         let route = ip("-6 route get 2001:db8:8::5");
