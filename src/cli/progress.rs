@@ -140,6 +140,7 @@ fn words(progress: &Progress) -> (&'static str, String) {
         }
         Progress::UserAccepted { user } => ("XAUTH", format!("the gateway took the name {}", escaped(user))),
         Progress::ChildRekeyed { by } => ("rekeyed", format!("child SA, {}", asked_by(*by))),
+        Progress::PfsVerified { group } => ("child SA", format!("the gateway takes {group} for rekeying")),
         Progress::ChildGone { remote } => ("child SA", format!("{} is not reached any more", selectors(remote))),
         Progress::IkeRenewed => ("rekeyed", "IKE SA".into()),
         Progress::Up => ("tunnel is up", String::new()),
@@ -190,6 +191,7 @@ fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>
         }
         Progress::UserAccepted { user } => (event_name(Phase::Xauth), json!({ "user": user })),
         Progress::ChildRekeyed { by } => ("child_rekeyed", json!({ "by_us": *by == Side::Us })),
+        Progress::PfsVerified { group } => ("pfs_verified", json!({ "group": group.to_string() })),
         Progress::ChildGone { remote } => ("child_gone", json!({ "remote": selectors(remote) })),
         Progress::IkeRenewed => ("ike_renewed", json!({})),
         Progress::Up => ("up", json!({})),
@@ -238,6 +240,7 @@ const fn exchange_name(phase: Phase) -> &'static str {
         Phase::SaInit => "IKE_SA_INIT",
         Phase::Auth => "IKE_AUTH",
         Phase::Informational => "INFORMATIONAL",
+        Phase::CreateChild => "CREATE_CHILD_SA",
         Phase::MainModeProposal | Phase::MainModeKeys | Phase::MainModeAuth => "main mode",
         Phase::AggressiveMode => "aggressive mode",
         Phase::Xauth => "XAUTH",
@@ -267,6 +270,7 @@ const fn event_name(phase: Phase) -> &'static str {
         Phase::SaInit => "ike_sa_init",
         Phase::Auth => "ike_auth",
         Phase::Informational => "informational",
+        Phase::CreateChild => "create_child_sa",
         Phase::MainModeProposal | Phase::MainModeKeys | Phase::MainModeAuth => "main_mode",
         Phase::AggressiveMode => "aggressive_mode",
         Phase::Xauth => "xauth",

@@ -36,6 +36,7 @@ pub struct Config {
     pub(super) esp_offers: Vec<EspOffer>,
     pub(super) esp_lifetime: Duration,
     pub(super) replay_window: u32,
+    pub(super) verify_pfs: bool,
     pub(super) children: Children,
     pub(super) device: String,
     pub(super) mtu: Option<u16>,

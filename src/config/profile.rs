@@ -82,6 +82,7 @@ impl Config {
                 remote: self.remote_selectors(),
                 lifetime: time(self.esp_lifetime),
                 replay_window: self.replay_window,
+                verify_pfs: self.verify_pfs,
             },
             encapsulation_port: if self.first_port == IKE_PORT { ENCAPSULATION_PORT } else { self.first_port },
             retransmission: RetransmissionPolicy::default(),

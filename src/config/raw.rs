@@ -70,6 +70,7 @@ pub(super) struct Esp {
     pub(super) lifetime: Option<At<Scalar>>,
     pub(super) replay_window: Option<At<Scalar>>,
     pub(super) esn: Option<At<Scalar>>,
+    pub(super) verify_pfs: Option<At<bool>>,
     pub(super) children: Option<At<String>>,
 }
 
@@ -120,7 +121,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "xauth_password_credential",
         ],
     ),
-    ("esp", &["proposals", "lifetime", "replay_window", "esn", "children"]),
+    ("esp", &["proposals", "lifetime", "replay_window", "esn", "verify_pfs", "children"]),
     ("tun", &["name", "mtu", "routes", "default_route"]),
     ("killswitch", &["enabled", "nftables"]),
     ("log", &["level", "format"]),
@@ -233,6 +234,7 @@ fn esp(section: &mut Section<'_, '_>) -> Esp {
         lifetime: section.scalar("lifetime", DURATION),
         replay_window: section.scalar("replay_window", "a number"),
         esn: section.scalar("esn", "true, false or \"auto\""),
+        verify_pfs: section.flag("verify_pfs"),
         children: section.text("children", "\"auto\", \"one\", \"per-subnet\" or \"any\""),
     }
 }

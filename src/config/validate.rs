@@ -51,6 +51,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
         esp_offers: esp.offers,
         esp_lifetime: esp.lifetime,
         replay_window: esp.replay_window,
+        verify_pfs: esp.verify_pfs,
         children,
         device: tun.device,
         mtu: tun.mtu,

@@ -8,7 +8,8 @@ use crate::{
     time::Instant,
 };
 
-/// What one SA carried, against its limits. The soft mark is at three quarters, so that a new SA is ready before the hard end.
+/// What one SA carried, against its limits. The soft mark is at three quarters of what it may carry, so that a new SA is ready before the
+/// hard end. Of its time only the end is told: IKE replaces it before, at a moment that differs from SA to SA (RFC 7296 §2.8.1).
 #[derive(Debug)]
 pub struct Usage {
     started: Instant,
@@ -56,7 +57,7 @@ impl Usage {
     pub fn take_mark(&mut self, now: Instant, sequence: SequenceUse) -> Option<LifetimeMark> {
         let mark = if sequence == SequenceUse::Exhausted || self.has_ended(now) {
             LifetimeMark::Hard
-        } else if sequence == SequenceUse::RunningOut || self.is_running_out(now) {
+        } else if sequence == SequenceUse::RunningOut || self.is_running_out() {
             LifetimeMark::Soft
         } else {
             return None;
@@ -68,10 +69,8 @@ impl Usage {
         Some(mark)
     }
 
-    fn is_running_out(&self, now: Instant) -> bool {
-        self.octets >= three_quarters(self.max_octets)
-            || self.packets >= three_quarters(self.max_packets)
-            || self.time.is_some_and(|time| now.since(self.started).saturating_mul(4) >= time.saturating_mul(3))
+    const fn is_running_out(&self) -> bool {
+        self.octets >= three_quarters(self.max_octets) || self.packets >= three_quarters(self.max_packets)
     }
 }
 
@@ -133,8 +132,7 @@ mod tests {
 
         let lifetime = Lifetime { time: Some(Duration::from_secs(100)), ..Lifetime::default() };
         let mut usage = Usage::new(NOW, lifetime, CHACHA);
-        assert_eq!(usage.take_mark(at(74), SequenceUse::Plenty), None);
-        assert_eq!(usage.take_mark(at(75), SequenceUse::Plenty), Some(LifetimeMark::Soft));
+        assert_eq!(usage.take_mark(at(99), SequenceUse::Plenty), None);
         assert!(usage.carry(at(99), 1));
         assert!(!usage.carry(at(100), 1));
         assert_eq!(usage.take_mark(at(100), SequenceUse::Plenty), Some(LifetimeMark::Hard));

@@ -9,7 +9,7 @@ use crate::sa::{
     path::Path,
     selector::Selector,
     spi::{IkeSpi, InboundSpi, OutboundSpi},
-    suite::{EspSuite, IkeSuite},
+    suite::{EspSuite, Group, IkeSuite},
 };
 use crate::time::Instant;
 
@@ -94,6 +94,11 @@ pub enum Event {
     },
     /// A child SA carries traffic.
     ChildUp(Box<ChildUp>),
+    /// The gateway took a key exchange of this group for a child: rekeys will succeed.
+    PfsVerified {
+        /// The group.
+        group: Group,
+    },
     /// All children that could be made are there: addresses and routes can be set.
     Ready,
     /// A child has new SAs; the old inbound one is still heard for a while.
@@ -181,6 +186,8 @@ pub enum Phase {
     Auth,
     /// INFORMATIONAL: liveness, deletes.
     Informational,
+    /// CREATE_CHILD_SA: rekeying.
+    CreateChild,
     /// The first two messages of IKEv1 main mode: proposals.
     MainModeProposal,
     /// The third and fourth: keys.
@@ -226,6 +233,13 @@ pub enum Failure {
         phase: Phase,
         /// What we offered.
         offered: Vec<String>,
+    },
+    /// The gateway refuses our groups for perfect forward secrecy: the child would not survive its first rekey.
+    PfsRefused {
+        /// What we offered, in strongSwan's notation.
+        offered: Vec<String>,
+        /// The group the gateway asked for, if it named one.
+        wanted_group: Option<u16>,
     },
     /// The gateway says AUTHENTICATION_FAILED: our identity or the key is not what it expects.
     AuthenticationRefused {
@@ -371,6 +385,7 @@ impl Failure {
             | Self::XauthWanted
             | Self::XauthRefused { .. }
             | Self::ChildProposalRefused { .. }
+            | Self::PfsRefused { .. }
             | Self::AuthenticationRefused { .. }
             | Self::PeerAuthenticationFailed { .. }
             | Self::PeerIdentityUnexpected { .. }

@@ -9,6 +9,7 @@ pub mod nat;
 pub mod profile;
 mod proposal;
 pub mod retransmit;
+mod schedule;
 pub mod session;
 pub mod timer;
 pub mod v1;

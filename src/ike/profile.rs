@@ -140,6 +140,8 @@ pub struct ChildProfile {
     pub lifetime: Lifetime,
     /// Packets that may arrive out of order, 0 to 8192; 1024 unless configured.
     pub replay_window: u32,
+    /// Whether a group for perfect forward secrecy is proven right after connecting (IKEv2: IKE_AUTH has no key exchange for the child).
+    pub verify_pfs: bool,
 }
 
 /// How often and how long a request is repeated (RFC 7296 §2.1, §2.4).

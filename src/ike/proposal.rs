@@ -1,13 +1,17 @@
 //! What we offer as IKEv2 proposals, and whether what was chosen is one of them (RFC 7296 §2.7, §3.3).
 //! It knows which number means which algorithm; it knows no state.
 
+mod accept;
+
 use crate::crypto::cipher::{AesKey, GcmIcv};
 use crate::ike::v2::message::{Proposal, SecurityAssociation, Transform};
 use crate::ike::wire::registry::{ProtocolId, TransformType, transform};
-use crate::sa::spi::{InboundSpi, OutboundSpi};
+use crate::sa::spi::{IkeSpi, InboundSpi, OutboundSpi};
 use crate::sa::suite::{
     Aead, Cbc, EsnOffer, EspOffer, EspSuite, Group, IkeOffer, IkeSuite, Integrity, Prf, Protection, ProtectionOffer,
 };
+
+pub(crate) use accept::{Refused, accept_esp, accept_ike};
 
 /// Why an answer is not one of what was offered (RFC 7296 §3.3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,22 @@ pub(crate) fn offer_ike(offers: &[IkeOffer]) -> SecurityAssociation {
     SecurityAssociation { proposals: proposals.collect() }
 }
 
+/// The proposals of an IKE SA in place of another: each names the SPI that we will have in it (RFC 7296 §1.3.2).
+pub(crate) fn offer_ike_again(offers: &[IkeOffer], spi: IkeSpi) -> SecurityAssociation {
+    let mut offer = offer_ike(offers);
+    offer.proposals.iter_mut().for_each(|proposal| proposal.spi = spi.to_octets().to_vec());
+    offer
+}
+
+/// The proposals of a child that is made in CREATE_CHILD_SA, with the groups of its key exchange (RFC 7296 §1.3.3).
+pub(crate) fn offer_esp_again(offers: &[EspOffer], spi: InboundSpi) -> SecurityAssociation {
+    let mut offer = offer_esp(offers, spi);
+    for (proposal, ours) in offer.proposals.iter_mut().zip(offers) {
+        proposal.transforms = esp_transforms_again(ours);
+    }
+    offer
+}
+
 /// The proposals of a child that is made in IKE_AUTH, where no key exchange is offered (RFC 7296 §1.2).
 pub(crate) fn offer_esp(offers: &[EspOffer], spi: InboundSpi) -> SecurityAssociation {
     let proposals = (1..=u8::MAX).zip(offers).map(|(number, offer)| Proposal {
@@ -53,9 +73,21 @@ pub(crate) fn chosen_ike(offers: &[IkeOffer], answer: &SecurityAssociation) -> R
         return Err(ChoiceFault::Protocol);
     }
     choice_is_offered(proposal, &ike_transforms(offer))?;
-    let prf = pick(proposal, &offer.prfs, prf_transform)?;
-    let group = pick(proposal, &offer.groups, group_transform)?;
-    Ok(IkeSuite { protection: chosen_protection(proposal, &offer.protection)?, prf, group })
+    ike_suite(proposal, offer)
+}
+
+/// The suite and the peer's SPI that the answer chose for an IKE SA in place of another. RFC 7296 §1.3.2: never without a key exchange.
+pub(crate) fn chosen_ike_again(
+    offers: &[IkeOffer],
+    answer: &SecurityAssociation,
+) -> Result<(IkeSuite, IkeSpi), ChoiceFault> {
+    let (proposal, offer) = numbered(offers, answer)?;
+    if proposal.protocol != ProtocolId::IKE {
+        return Err(ChoiceFault::Protocol);
+    }
+    let spi = ike_spi(proposal).ok_or(ChoiceFault::Protocol)?;
+    choice_is_offered(proposal, &ike_transforms(offer))?;
+    Ok((ike_suite(proposal, offer)?, spi))
 }
 
 /// The suite and the SPI that IKE_AUTH's answer chose.
@@ -64,15 +96,43 @@ pub(crate) fn chosen_esp(
     answer: &SecurityAssociation,
 ) -> Result<(EspSuite, OutboundSpi), ChoiceFault> {
     let (proposal, offer) = numbered(offers, answer)?;
+    choice_is_offered(proposal, &esp_transforms(offer))?;
+    Ok((esp_suite(proposal, offer)?, esp_spi(proposal)?))
+}
+
+/// The suite, the SPI and the group of the key exchange, if there is one, that CREATE_CHILD_SA's answer chose.
+pub(crate) fn chosen_esp_again(
+    offers: &[EspOffer],
+    answer: &SecurityAssociation,
+) -> Result<(EspSuite, OutboundSpi, Option<Group>), ChoiceFault> {
+    let (proposal, offer) = numbered(offers, answer)?;
+    choice_is_offered(proposal, &esp_transforms_again(offer))?;
+    let group = if offer.pfs.is_empty() { None } else { Some(pick(proposal, &offer.pfs, group_transform)?) };
+    Ok((esp_suite(proposal, offer)?, esp_spi(proposal)?, group))
+}
+
+fn ike_suite(proposal: &Proposal, offer: &IkeOffer) -> Result<IkeSuite, ChoiceFault> {
+    let prf = pick(proposal, &offer.prfs, prf_transform)?;
+    let group = pick(proposal, &offer.groups, group_transform)?;
+    Ok(IkeSuite { protection: chosen_protection(proposal, &offer.protection)?, prf, group })
+}
+
+fn esp_suite(proposal: &Proposal, offer: &EspOffer) -> Result<EspSuite, ChoiceFault> {
+    let esn = pick(proposal, esn_choices(offer.esn), |long| esn_transform(*long))?;
+    Ok(EspSuite { protection: chosen_protection(proposal, &offer.protection)?, esn })
+}
+
+fn ike_spi(proposal: &Proposal) -> Option<IkeSpi> {
+    <[u8; 8]>::try_from(proposal.spi.as_slice()).ok().and_then(IkeSpi::new)
+}
+
+fn esp_spi(proposal: &Proposal) -> Result<OutboundSpi, ChoiceFault> {
     if proposal.protocol != ProtocolId::ESP {
         return Err(ChoiceFault::Protocol);
     }
     let spi = <[u8; 4]>::try_from(proposal.spi.as_slice()).ok().map(u32::from_be_bytes);
     // RFC 4303 §2.1: 0 to 255 are reserved.
-    let spi = spi.and_then(OutboundSpi::new).ok_or(ChoiceFault::Protocol)?;
-    choice_is_offered(proposal, &esp_transforms(offer))?;
-    let esn = pick(proposal, esn_choices(offer.esn), |long| esn_transform(*long))?;
-    Ok((EspSuite { protection: chosen_protection(proposal, &offer.protection)?, esn }, spi))
+    spi.and_then(OutboundSpi::new).ok_or(ChoiceFault::Protocol)
 }
 
 /// The number of a group, in transforms and in KE payloads.
@@ -93,6 +153,11 @@ pub(crate) const fn group_number(group: Group) -> u16 {
 /// The group of a number, if it is one that was offered.
 pub(crate) fn offered_group(offers: &[IkeOffer], number: u16) -> Option<Group> {
     offers.iter().flat_map(|offer| &offer.groups).copied().find(|group| group_number(*group) == number)
+}
+
+/// The group of a number, if it is one that was offered for children.
+pub(crate) fn offered_pfs(offers: &[EspOffer], number: u16) -> Option<Group> {
+    offers.iter().flat_map(|offer| &offer.pfs).copied().find(|group| group_number(*group) == number)
 }
 
 fn numbered<'a, O>(offers: &'a [O], answer: &'a SecurityAssociation) -> Result<(&'a Proposal, &'a O), ChoiceFault> {
@@ -135,6 +200,12 @@ fn ike_transforms(offer: &IkeOffer) -> Vec<Transform> {
 fn esp_transforms(offer: &EspOffer) -> Vec<Transform> {
     let mut transforms = protection_transforms(&offer.protection);
     transforms.extend(esn_choices(offer.esn).iter().map(|long| esn_transform(*long)));
+    transforms
+}
+
+fn esp_transforms_again(offer: &EspOffer) -> Vec<Transform> {
+    let mut transforms = esp_transforms(offer);
+    transforms.extend(offer.pfs.iter().map(group_transform));
     transforms
 }
 

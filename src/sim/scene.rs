@@ -73,6 +73,7 @@ pub fn client(suites: Suites) -> TunnelSettings {
             remote: vec![subnet],
             lifetime: Lifetime::default(),
             replay_window: 1024,
+            verify_pfs: true,
         },
         encapsulation_port: 4500,
         retransmission: RetransmissionPolicy::default(),
@@ -105,6 +106,10 @@ pub fn gateway(suites: Suites) -> GatewaySettings {
         cookie: false,
         fragment: None,
         dpd: None,
+        pfs: None,
+        child_rekey: None,
+        ike_rekey: None,
+        nonces: (None, None),
         impairments: Vec::new(),
     }
 }

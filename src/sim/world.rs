@@ -47,6 +47,8 @@ pub struct World<G = Gateway> {
     pub wire: Vec<(Instant, Datagram)>,
     sent: u64,
     echoed: u64,
+    last_delivered: u64,
+    in_order: bool,
     /// The client was closed when it last came to rest.
     closed: bool,
     story: u64,
@@ -76,6 +78,8 @@ impl<G: Peer> World<G> {
             wire: Vec::new(),
             sent: 0,
             echoed: 0,
+            last_delivered: 0,
+            in_order: true,
             closed: false,
             story: NOTE,
         };
@@ -100,6 +104,11 @@ impl<G: Peer> World<G> {
     /// Inner packets that were sent, and that came back.
     pub fn echoes(&self) -> (u64, u64) {
         (self.sent, self.echoed)
+    }
+
+    /// Whether no inner packet that came back overtook another.
+    pub fn delivered_in_order(&self) -> bool {
+        self.in_order
     }
 
     /// Steps until `done` or until `limit` has passed; says whether it is done.
@@ -198,6 +207,8 @@ impl<G: Peer> World<G> {
             let number = u64::from_be_bytes(packet[44..52].try_into().expect("a packet of ours"));
             assert_eq!(packet, udp_packet(ipv4(&packet, 12), ipv4(&packet, 16), number), "packet {number} was changed");
             self.invariants.delivered(number);
+            self.in_order &= number > self.last_delivered;
+            self.last_delivered = self.last_delivered.max(number);
             self.echoed += 1;
         }
         assert!(

@@ -94,6 +94,7 @@ impl Diagnosis {
                 refusal::ike_proposals(*phase, offered, *wanted_group, context)
             }
             Failure::ChildProposalRefused { phase, offered } => refusal::child_proposals(*phase, offered, context),
+            Failure::PfsRefused { offered, wanted_group } => refusal::pfs(offered, *wanted_group, context),
             Failure::AuthenticationRefused { phase, local, remote } => {
                 refusal::authentication(*phase, local, remote.as_ref(), context)
             }

@@ -333,6 +333,7 @@ impl Tunnel {
             Event::Authenticated { phase, identity } => Progress::Authenticated { phase, identity },
             Event::UserAccepted { user } => Progress::UserAccepted { user },
             Event::ChildRekeyed { by, .. } => Progress::ChildRekeyed { by },
+            Event::PfsVerified { group } => Progress::PfsVerified { group },
             Event::IkeRenewed => Progress::IkeRenewed,
             Event::Repeating { exchange, repetition } => Progress::Repeating { exchange, repetition },
             Event::Dropped(reason) => Progress::Dropped(reason),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ike::action::{DropReason, Failure, Phase, Side};
 use crate::ike::identity::Identity;
 use crate::sa::selector::Selector;
-use crate::sa::suite::{EspSuite, IkeSuite};
+use crate::sa::suite::{EspSuite, Group, IkeSuite};
 
 /// One step of a tunnel's life.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +73,11 @@ pub enum Progress {
     ChildRekeyed {
         /// Who asked for it.
         by: Side,
+    },
+    /// The gateway took a key exchange of this group for a child: a difference would not show before the first rekey.
+    PfsVerified {
+        /// The group.
+        group: Group,
     },
     /// A child SA is gone; others may stand.
     ChildGone {

@@ -25,6 +25,7 @@ pub(super) struct Esp {
     pub(super) offers: Vec<EspOffer>,
     pub(super) lifetime: Duration,
     pub(super) replay_window: u32,
+    pub(super) verify_pfs: bool,
 }
 
 /// Strong suites that most gateways know, combined mode first; the smallest public value is the one that is guessed.
@@ -131,6 +132,7 @@ pub(super) fn esp(raw: &raw::Esp, spoken: &Spoken, allow_weak: Option<&At<bool>>
         offers,
         lifetime: span_of_time(raw.lifetime.as_ref(), "lifetime", &lifetimes, report).unwrap_or(ESP_LIFETIME),
         replay_window: replay_window.unwrap_or(REPLAY_WINDOW),
+        verify_pfs: raw.verify_pfs.as_ref().is_none_or(|given| given.value),
     }
 }
 

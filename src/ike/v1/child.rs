@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use crate::crypto::random::Random;
 use crate::ike::action::{ChildUp, Configuration, Deadline, Event, Side, Timer};
 use crate::ike::context::Context;
-use crate::ike::timer::{earliest, percent_of, random_part};
+use crate::ike::schedule::replacement;
+use crate::ike::timer::{earliest, percent_of};
 use crate::ike::v1::offer::shortened_phase2;
 use crate::ike::v1::quick_mode::{Agreed, Pair};
 use crate::sa::command::{ChildId, DataCommand, OutboundParameters};
@@ -26,12 +26,6 @@ const SETTLING_TIME: Duration = Duration::from_secs(5);
 
 /// Inbound SAs of one child; the oldest goes.
 const MOST_SAS: usize = 4;
-
-/// A child is replaced before this share of its lifetime is left, and up to as much earlier again, at random.
-const MARGIN_PERCENT: u32 = 10;
-/// Of short lifetimes a larger share is left, up to a margin of `LONGEST_SHORT_MARGIN`.
-const SHORT_MARGIN_PERCENT: u32 = 15;
-const LONGEST_SHORT_MARGIN: Duration = Duration::from_secs(9);
 
 /// After a failed replacement the next attempt comes when this share of what is left of the SA's life has passed.
 const RETRY_PERCENT: u32 = 25;
@@ -416,12 +410,3 @@ impl ChildSa {
         matches!(self.use_, Use::Held { .. })
     }
 }
-
-/// When something that lives for `time` from `now` on is to be replaced.
-pub(super) fn replacement(now: Instant, time: Duration, random: &mut dyn Random) -> Instant {
-    let margin = percent_of(time, MARGIN_PERCENT).max(percent_of(time, SHORT_MARGIN_PERCENT).min(LONGEST_SHORT_MARGIN));
-    now.after(time.saturating_sub(margin).saturating_sub(random_part(margin, random)))
-}
-
-#[cfg(test)]
-mod tests;

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use crate::ike::action::{ChildUp, Command, Deadline, DropReason, Event, Failure, Phase, SessionStatus};
+use crate::ike::action::{ChildUp, Command, Deadline, DropReason, Event, Failure, Phase, SessionStatus, Side};
 use crate::ike::context::Context;
 use crate::ike::timer::earliest;
 use crate::ike::v2::answer::{AgreedChild, Authenticated, Judgement};
 use crate::ike::v2::candidate::{Candidate, Refusal};
-use crate::ike::v2::established::Established;
+use crate::ike::v2::child::{Child, NewSa};
+use crate::ike::v2::established::{Established, random_spi};
 use crate::ike::v2::message::{Delete, Informational, notify::Notify};
 use crate::ike::v2::protect::Opened;
 use crate::ike::v2::sa_init::{Answer, AwaitSaInit, Initiation, Opening};
-use crate::ike::v2::{ChildRecord, EstablishedParts, State};
+use crate::ike::v2::{EstablishedParts, State};
 use crate::ike::wire::header::Header;
 use crate::ike::wire::registry::{ExchangeType, NotifyType};
-use crate::sa::command::{ChildId, DataCommand, InboundParameters, OutboundParameters};
+use crate::sa::command::ChildId;
 use crate::sa::keys::ChildKeys;
 use crate::sa::path::Path;
 use crate::sa::spi::InboundSpi;
@@ -169,22 +170,14 @@ impl AwaitAuth {
             Ok(bring_up(ctx, winner.path, self.inbound, child, keys))
         });
         let (child, failure) = match child {
-            Ok(record) => (Some(record), None),
+            Ok(child) => (Some(child), None),
             Err(failure) => (None, Some(failure)),
         };
-        let parts = EstablishedParts {
-            _proof: proof,
-            spis: winner.spis,
-            suite: winner.suite,
-            protection: winner.protection,
-            path: winner.path,
-            capabilities: winner.capabilities.with_auth(&notifies),
-            child,
-            established_at: ctx.now,
-        };
+        let (path, capabilities) = (winner.path, winner.capabilities.with_auth(&notifies));
+        let parts = EstablishedParts { proof, sa: winner.into_ike_sa(ctx.now), path, capabilities, child };
         let established = Established::new(parts, &notifies, ctx);
         match failure {
-            None => State::Established(established),
+            None => established.begin(ctx),
             Some(failure) => established.close_for(ctx, failure),
         }
     }
@@ -233,48 +226,12 @@ impl AwaitAuth {
 }
 
 /// The packet path is ready to receive before it sends, and both before anyone is told.
-fn bring_up(
-    ctx: &mut Context<'_>,
-    path: Path,
-    inbound: InboundSpi,
-    child: AgreedChild,
-    keys: ChildKeys,
-) -> ChildRecord {
-    let AgreedChild { suite, outbound, local, remote, configuration } = child;
-    let profile = &ctx.profile.child;
-    let receiving = InboundParameters {
-        spi: inbound,
-        suite,
-        keys: keys.inbound,
-        sources: remote.clone(),
-        destinations: local.clone(),
-        replay_window: profile.replay_window,
-        lifetime: profile.lifetime,
-    };
-    let sending = OutboundParameters {
-        spi: outbound,
-        suite,
-        keys: keys.outbound,
-        sources: local.clone(),
-        destinations: remote.clone(),
-        path,
-        lifetime: profile.lifetime,
-    };
-    ctx.data(DataCommand::InstallInbound { child: FIRST_CHILD, sa: Box::new(receiving) });
-    ctx.data(DataCommand::SwitchOutbound { child: FIRST_CHILD, sa: Box::new(sending) });
+fn bring_up(ctx: &mut Context<'_>, path: Path, inbound: InboundSpi, agreed: AgreedChild, keys: ChildKeys) -> Child {
+    let AgreedChild { suite, outbound, local, remote, configuration } = agreed;
+    let mut child = Child::new(FIRST_CHILD, local.clone(), remote.clone());
+    child.install(ctx, NewSa { suite, inbound, outbound, keys }, Side::Us, path);
+    child.release(ctx, inbound);
     let up = ChildUp { child: FIRST_CHILD, suite, inbound, outbound, local, remote, configuration, path };
     ctx.event(Event::ChildUp(Box::new(up)));
-    ctx.event(Event::Ready);
-    ChildRecord { id: FIRST_CHILD, inbound, outbound, established_at: ctx.now }
-}
-
-fn random_spi(ctx: &mut Context<'_>) -> InboundSpi {
-    loop {
-        let mut octets = [0; 4];
-        ctx.random.fill(&mut octets);
-        // RFC 4303 §2.1: 1 to 255 are reserved, 0 is never sent.
-        if let Some(spi) = InboundSpi::new(u32::from_be_bytes(octets)) {
-            return spi;
-        }
-    }
+    child
 }

@@ -11,15 +11,18 @@ use crate::ike::retransmit::{Retransmission, Verdict};
 use crate::ike::v2::answer::{Judgement, judge};
 use crate::ike::v2::auth::{self, Signed};
 use crate::ike::v2::capabilities::Capabilities;
+use crate::ike::v2::exchange::OurRequests;
 use crate::ike::v2::exchange::seal_datagrams;
 use crate::ike::v2::fragment::{Fragment, Progress, Reassembly, Sizes};
-use crate::ike::v2::keys::{Exchanged, child_keys, ike_keys};
+use crate::ike::v2::ike_sa::IkeSa;
+use crate::ike::v2::keys::{Exchanged, Role, child_keys, first_skeyseed, ike_keys};
 use crate::ike::v2::message::{
     Attribute, AuthRequest, Authentication, Configuration, Identification, Informational, Nonce, TrafficSelectors,
     notify::Notify,
 };
 use crate::ike::v2::protect::{MessageProtection, OpenError, Opened};
 use crate::ike::v2::sa_init::Opening;
+use crate::ike::v2::window::PeerRequests;
 use crate::ike::wire::chain::parse_outer;
 use crate::ike::wire::header::{Flags, Header};
 use crate::ike::wire::registry::{ConfigAttributeType, CpType, ExchangeType, NotifyType, PayloadType};
@@ -27,6 +30,7 @@ use crate::sa::keys::ChildKeys;
 use crate::sa::path::Path;
 use crate::sa::spi::{IkeSpi, InboundSpi};
 use crate::sa::suite::{EspSuite, IkeSuite};
+use crate::time::Instant;
 
 /// IKE_SA_INIT had 0 (RFC 7296 §2.2).
 const AUTH_MESSAGE_ID: u32 = 1;
@@ -70,7 +74,8 @@ impl Candidate {
             initiator_spi: spis.0.to_octets(),
             responder_spi: spis.1.to_octets(),
         };
-        let keys = ike_keys(suite, &shared, exchanged)?;
+        let skeyseed = first_skeyseed(suite.prf, &shared, nonces.0.octets(), nonces.1.octets());
+        let keys = ike_keys(suite, &skeyseed, exchanged)?;
         let mut protection = MessageProtection::new(suite.protection, &keys.initiator, &keys.responder).ok()?;
         let identity = Identification::of(&ctx.profile.local_identity);
         // RFC 7296 §2.15: the octets of the request that succeeded, with its cookie and its public value.
@@ -145,7 +150,23 @@ impl Candidate {
     }
 
     pub(super) fn child_keys(&self, suite: EspSuite) -> Option<ChildKeys> {
-        child_keys(self.suite.prf, &self.sk_d, suite, self.nonces.0.octets(), self.nonces.1.octets())
+        let (ours, theirs) = (self.nonces.0.octets(), self.nonces.1.octets());
+        // RFC 7296 §1.2: the first child has no key exchange of its own.
+        child_keys(self.suite.prf, &self.sk_d, suite, None, ours, theirs, Role::Initiator)
+    }
+
+    /// The IKE SA, once the peer is authenticated: IKE_AUTH was our second request, and the peer has made none.
+    pub(super) fn into_ike_sa(self, now: Instant) -> IkeSa {
+        IkeSa {
+            role: Role::Initiator,
+            spis: self.spis,
+            suite: self.suite,
+            sk_d: self.sk_d,
+            protection: self.protection,
+            ours: OurRequests::from(NEXT_MESSAGE_ID),
+            peers: PeerRequests::from(0),
+            established_at: now,
+        }
     }
 
     /// Says a last thing and expects no answer.

@@ -1,8 +1,13 @@
-//! An IKE SA whose peer proved who it is, with its child: what comes is answered, life is asked for, time is kept, and it is closed in order.
-//! It makes no SA; a peer that wants one made or replaced is refused, and the session ends when a lifetime does.
+//! An IKE SA whose peer proved who it is, with its child: what comes is answered, life is asked for, both are replaced before their time is
+//! over, and all is closed in order.
 
 mod admit;
 mod answer;
+mod associations;
+mod rekey_child;
+mod rekey_ike;
+mod respond;
+mod response;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -13,21 +18,29 @@ use crate::ike::liveness::Liveness;
 use crate::ike::profile::RetransmissionPolicy;
 use crate::ike::retransmit::{Retransmission, Verdict};
 use crate::ike::timer::{earliest, percent_of, random_part};
-use crate::ike::v2::exchange::{OurRequests, Request, seal_datagrams};
-use crate::ike::v2::fragment::{Fragment, FragmentFault, Progress, Sizes};
-use crate::ike::v2::message::notify::{Notify, first_error};
-use crate::ike::v2::message::{Delete, Informational, MessageError};
-use crate::ike::v2::protect::{Opened, SealError};
-use crate::ike::v2::window::PeerRequests;
-use crate::ike::v2::{ChildRecord, EstablishedParts, State};
-use crate::ike::wire::chain::parse_inner;
-use crate::ike::wire::header::{Flags, Header};
-use crate::ike::wire::registry::{ExchangeType, NotifyType, PayloadType};
-use crate::sa::command::{DataCommand, DataReport, LifetimeMark};
+use crate::ike::v2::auth::PeerAuthenticated;
+use crate::ike::v2::capabilities::Capabilities;
+use crate::ike::v2::child::Child;
+use crate::ike::v2::exchange::Request;
+use crate::ike::v2::ike_sa::{Direction, IkeSa};
+use crate::ike::v2::message::notify::Notify;
+use crate::ike::v2::message::{Delete, Informational};
+use crate::ike::v2::protect::SealError;
+use crate::ike::v2::{EstablishedParts, State};
+use crate::ike::wire::chain::Contents;
+use crate::ike::wire::registry::ProtocolId;
+use crate::sa::command::{ChildId, DataCommand, DataReport, LifetimeMark};
 use crate::sa::path::Path;
+use crate::sa::spi::IkeSpi;
+use crate::sa::suite::Group;
 use crate::time::Instant;
 
 use admit::Admitted;
+use associations::Older;
+use rekey_child::ChildExchange;
+use rekey_ike::IkeExchange;
+
+pub(super) use rekey_child::random_spi;
 
 /// The answer to our DELETE is waited for this long.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
@@ -41,20 +54,40 @@ const CLOSING_POLICY: RetransmissionPolicy = RetransmissionPolicy {
     jitter_percent: 20,
 };
 
-/// A lifetime ends up to this share earlier, at random, so that SAs made together do not end together (RFC 7296 §2.8.1).
+/// The time that AUTH_LIFETIME gives ends up to this share earlier, at random, so that SAs made together do not end together.
 const LIFETIME_SPREAD_PERCENT: u32 = 10;
 
-/// Our first request here: IKE_SA_INIT was 0, IKE_AUTH was 1.
-const OUR_FIRST_MESSAGE_ID: u32 = 2;
+/// A peer that says TEMPORARY_FAILURE for so long has lost its way: all is made anew (RFC 7296 §2.25).
+const LONGEST_REFUSAL: Duration = Duration::from_secs(300);
 
-/// The state of an IKE SA in use.
+/// The state of an IKE SA in use, and of those that it replaced or that lost against it.
 pub(super) struct Established {
-    parts: EstablishedParts,
-    peers: PeerRequests,
-    ours: OurRequests,
+    /// Nobody reads it: that it is here is the point. An IKE SA that is rekeyed inherits it.
+    _proof: PeerAuthenticated,
+    current: IkeSa,
+    older: Vec<Older>,
+    path: Path,
+    capabilities: Capabilities,
+    child: Option<Child>,
+    child_exchange: Option<ChildExchange>,
+    ike_exchange: Option<IkeExchange>,
+    /// The group that the peer was last known to take for children.
+    pfs: Option<Group>,
+    /// Groups that the peer asked for since its last other answer.
+    groups_tried: u8,
+    /// The group that the peer wants for the next IKE SA, when it is not the current one's.
+    ike_group: Option<Group>,
+    /// The first child's group is being proven: `Event::Ready` waits for it.
+    verifying: bool,
     liveness: Liveness,
     keepalive_at: Option<Instant>,
+    rekey_ike_at: Option<Instant>,
+    /// When the current IKE SA must not be used any more.
+    ike_end: Option<Instant>,
+    /// When authentication must have been repeated (RFC 4478).
     ends_at: Option<Instant>,
+    /// Since when everything that we ask for is put off.
+    refused_since: Option<Instant>,
     closing: Option<Closing>,
 }
 
@@ -69,34 +102,58 @@ type Flow = ControlFlow<Failure>;
 impl Established {
     /// From what IKE_AUTH left behind, and the notifies that came with it.
     pub(super) fn new(parts: EstablishedParts, notifies: &[Notify], ctx: &mut Context<'_>) -> Box<Self> {
+        let EstablishedParts { proof, sa, path, capabilities, child } = parts;
         let profile = ctx.profile;
-        let ike_end = profile.ike_lifetime.time.map(|time| (parts.established_at, time));
-        let child_end =
-            parts.child.as_ref().and_then(|child| Some((child.established_at, profile.child.lifetime.time?)));
-        let ends_at = [ike_end, child_end].into_iter().flatten().map(|(from, time)| end_of(from, time, ctx)).min();
+        let has_pfs = profile.child.offers.iter().any(|offer| !offer.pfs.is_empty());
+        let verifying = child.is_some() && profile.child.verify_pfs && has_pfs;
         let mut established = Self {
-            peers: PeerRequests::from(0),
-            ours: OurRequests::from(OUR_FIRST_MESSAGE_ID),
+            _proof: proof,
+            current: sa,
+            older: Vec::new(),
+            path,
+            capabilities,
+            child,
+            child_exchange: None,
+            ike_exchange: None,
+            pfs: None,
+            groups_tried: 0,
+            ike_group: None,
+            verifying,
             liveness: Liveness::new(ctx.now, profile.dpd),
             keepalive_at: None,
-            ends_at,
+            rekey_ike_at: None,
+            ike_end: None,
+            ends_at: None,
+            refused_since: None,
             closing: None,
-            parts,
         };
         established.schedule_keepalive(ctx);
+        established.schedule_ike_rekey(ctx);
         notifies.iter().for_each(|notify| established.take_note(ctx, notify));
         Box::new(established)
+    }
+
+    /// The child is there: people are told, or first its group is proven.
+    pub(super) fn begin(mut self: Box<Self>, ctx: &mut Context<'_>) -> State {
+        let flow = if self.verifying {
+            self.current.ours.ask(Request::RekeyChild);
+            self.send_next(ctx)
+        } else {
+            ctx.event(Event::Ready);
+            Flow::Continue(())
+        };
+        self.conclude(ctx, flow)
     }
 
     /// A datagram arrived.
     pub(super) fn handle_datagram(mut self: Box<Self>, ctx: &mut Context<'_>, path: Path, datagram: &[u8]) -> State {
         let flow = match self.admit(path, datagram) {
-            Ok(Admitted::Repetition) => {
-                self.repeat_reply(ctx, path);
+            Ok(Admitted::Repetition(name)) => {
+                self.repeat_reply(ctx, name, path);
                 Flow::Continue(())
             }
-            Ok(Admitted::Request(opened)) => self.receive_request(ctx, path, datagram, opened),
-            Ok(Admitted::Response(opened)) => self.receive_response(ctx, opened),
+            Ok(Admitted::Request(name, opened)) => self.receive_request(ctx, name, path, datagram, opened),
+            Ok(Admitted::Response(name, opened)) => self.receive_response(ctx, name, opened),
             Ok(Admitted::Hint) => self.receive_hint(ctx),
             Err(reason) => {
                 ctx.dropped(reason);
@@ -108,11 +165,8 @@ impl Established {
 
     /// The clock moved.
     pub(super) fn handle_timeout(mut self: Box<Self>, ctx: &mut Context<'_>) -> State {
-        let mut flow = Flow::Continue(());
         // RFC 7296 §2.8: after a clock that jumped, not one packet comes before the end of a lifetime that is over.
-        if self.closing.is_none() && self.ends_at.is_some_and(|end| end <= ctx.now) {
-            flow = self.fire(ctx, Timer::Lifetime);
-        }
+        let mut flow = if self.closing.is_none() { self.age(ctx) } else { Flow::Continue(()) };
         while let (Flow::Continue(()), Some(deadline)) = (&flow, self.poll_timeout()) {
             if deadline.at > ctx.now {
                 break;
@@ -133,10 +187,13 @@ impl Established {
 
     /// News from the packet path.
     pub(super) fn handle_report(mut self: Box<Self>, ctx: &mut Context<'_>, report: DataReport) -> State {
-        let is_ours = |child| self.parts.child.as_ref().is_some_and(|ours| ours.id == child);
+        let is_ours = |child: ChildId| self.child.as_ref().is_some_and(|ours| ours.id == child);
         let flow = match report {
-            DataReport::InboundSeen { child, .. } if is_ours(child) => {
+            DataReport::InboundSeen { child, spi } if is_ours(child) => {
                 self.liveness.heard(ctx.now);
+                if let Some(child) = &mut self.child {
+                    child.inbound_seen(ctx, spi);
+                }
                 Flow::Continue(())
             }
             DataReport::OutboundSent { child } if is_ours(child) => {
@@ -144,8 +201,12 @@ impl Established {
                 Flow::Continue(())
             }
             // RFC 7296 §2.8: an SA is not used beyond its lifetime.
-            DataReport::Lifetime { child, mark: LifetimeMark::Hard } if is_ours(child) => {
-                self.close(ctx, Failure::LifetimeEnded)
+            DataReport::Lifetime { child, mark: LifetimeMark::Hard } if is_ours(child) => self.used_up(ctx),
+            DataReport::Lifetime { child, mark: LifetimeMark::Soft } if is_ours(child) => {
+                if let Some(child) = &mut self.child {
+                    child.run_out(ctx.now);
+                }
+                self.age(ctx)
             }
             // RFC 7296 §2.4: it restarted, or keeps an SA that we forgot: untrusted, so it is asked.
             DataReport::UnknownSpi { .. } if self.closing.is_none() && self.liveness.take_hint(ctx.now) => {
@@ -164,29 +225,34 @@ impl Established {
     /// When `handle_timeout` has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Deadline> {
         let deadline = |timer| move |at| Deadline { at, timer };
-        let repeat = self.ours.deadline().map(deadline(Timer::Retransmit));
-        let pieces = self.peers.deadline().map(deadline(Timer::Wait));
+        let repeat = self.current.ours.deadline().map(deadline(Timer::Retransmit));
+        let pieces = self.current.peers.deadline().map(deadline(Timer::Wait));
         if let Some(closing) = &self.closing {
             return earliest([repeat, pieces, Some(Deadline { at: closing.until, timer: Timer::Wait })]);
         }
-        let ask = if self.ours.is_idle() { self.liveness.due() } else { None };
-        earliest([
+        let ask = if self.current.ours.is_idle() { self.liveness.due() } else { None };
+        let older = self.older.iter().map(|older| older.deadline());
+        let child = self.child.as_ref().and_then(Child::deadline);
+        earliest(older.chain([
             repeat,
             pieces,
+            child,
             ask.map(deadline(Timer::Liveness)),
             self.keepalive_at.map(deadline(Timer::Keepalive)),
+            self.rekey_ike_at.map(deadline(Timer::Lifetime)),
             self.ends_at.map(deadline(Timer::Lifetime)),
-        ])
+            self.ike_end.map(deadline(Timer::Lifetime)),
+        ]))
     }
 
     /// As people see it.
     pub(super) fn status(&self) -> SessionStatus {
-        let (ours, theirs) = self.parts.spis;
+        let (ours, theirs) = self.current.spis;
         SessionStatus {
             state: if self.closing.is_some() { "closing" } else { "established" },
             spis: (ours, Some(theirs)),
-            suite: Some(self.parts.suite),
-            path: self.parts.path,
+            suite: Some(self.current.suite),
+            path: self.path,
         }
     }
 
@@ -206,38 +272,6 @@ impl Established {
         }
     }
 
-    fn receive_response(&mut self, ctx: &mut Context<'_>, opened: Opened) -> Flow {
-        let (first, inner) = match put_together(opened, |fragment| self.ours.insert(fragment)) {
-            Ok(Some(whole)) => whole,
-            Ok(None) => return Flow::Continue(()),
-            Err(reason) => {
-                ctx.dropped(reason);
-                return Flow::Continue(());
-            }
-        };
-        self.liveness.heard(ctx.now);
-        let answer = parse_inner(first, &inner).map_err(MessageError::from).and_then(|raw| Informational::parse(&raw));
-        match (self.ours.finish(), answer) {
-            // Whatever it says: the peer had our request and has no IKE SA to go on with.
-            (Some(Request::DeleteIkeSa), _) => {
-                Flow::Break(self.closing.take().map_or(Failure::ClosedByPeer, |closing| confirmed(closing.failure)))
-            }
-            // RFC 7296 §2.21.3.
-            (_, Ok(answer))
-                if first_error(&answer.notifies).is_some_and(|it| it.kind == NotifyType::INVALID_SYNTAX) =>
-            {
-                let notify = NotifyType::INVALID_SYNTAX.to_string();
-                Flow::Break(Failure::Refused { phase: Phase::Informational, notify })
-            }
-            (_, Ok(_)) => self.go_on(ctx),
-            // RFC 7296 §2.21.3: an answer is never answered with an error; the peer is alive, and that was the question.
-            (_, Err(error)) => {
-                ctx.event(Event::Notice(format!("the gateway's response cannot be read: {error}")));
-                self.go_on(ctx)
-            }
-        }
-    }
-
     /// RFC 7296 §2.4, §2.21.4: what is not protected changes nothing; it may be a reason to ask.
     fn receive_hint(&mut self, ctx: &mut Context<'_>) -> Flow {
         ctx.dropped(DropReason::Unauthenticated);
@@ -246,16 +280,20 @@ impl Established {
 
     fn fire(&mut self, ctx: &mut Context<'_>, timer: Timer) -> Flow {
         match timer {
-            Timer::Retransmit => self.repeat_request(ctx),
+            Timer::Retransmit => {
+                self.repeat_older(ctx);
+                self.repeat_request(ctx)
+            }
             Timer::Liveness => self.probe(ctx),
             Timer::Keepalive => {
-                ctx.data(DataCommand::Keepalive { path: self.parts.path });
+                ctx.data(DataCommand::Keepalive { path: self.path });
                 self.schedule_keepalive(ctx);
                 Flow::Continue(())
             }
-            Timer::Lifetime => self.close(ctx, Failure::LifetimeEnded),
+            Timer::Lifetime => self.age(ctx),
             Timer::Wait => {
-                self.peers.give_up_pieces(ctx.now);
+                self.current.peers.give_up_pieces(ctx.now);
+                self.let_older_go(ctx);
                 match self.closing.take_if(|closing| closing.until <= ctx.now) {
                     Some(closing) => Flow::Break(closing.failure),
                     None => Flow::Continue(()),
@@ -264,19 +302,56 @@ impl Established {
         }
     }
 
+    /// What time wants: ends first, then replacements.
+    fn age(&mut self, ctx: &mut Context<'_>) -> Flow {
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= ctx.now);
+        if is_over(self.ends_at) || is_over(self.ike_end) {
+            return self.close(ctx, Failure::LifetimeEnded);
+        }
+        if let Some(child) = &mut self.child {
+            let aged = child.handle_timeout(ctx);
+            if aged.is_lost {
+                return self.close(ctx, Failure::LifetimeEnded);
+            }
+            for inbound in aged.ended {
+                self.current.ours.ask(Request::DeleteChild(inbound));
+            }
+        }
+        if self.child.as_mut().is_some_and(|child| child.take_wish(ctx.now)) && self.child_exchange.is_none() {
+            self.current.ours.ask(Request::RekeyChild);
+        }
+        if self.rekey_ike_at.take_if(|at| *at <= ctx.now).is_some() && self.ike_exchange.is_none() {
+            self.current.ours.ask(Request::RekeyIke);
+        }
+        self.send_next(ctx)
+    }
+
+    /// The packet path stopped using an SA: unless another is at hand or on its way, nothing is carried any more.
+    fn used_up(&mut self, ctx: &mut Context<'_>) -> Flow {
+        let Some(child) = &mut self.child else { return Flow::Continue(()) };
+        if child.is_used_up(ctx) || self.child_exchange.is_some() {
+            return Flow::Continue(());
+        }
+        self.close(ctx, Failure::LifetimeEnded)
+    }
+
     fn repeat_request(&mut self, ctx: &mut Context<'_>) -> Flow {
-        let is_question = self.closing.is_none() && self.ours.is_asking(Request::Liveness);
-        match self.ours.handle_timeout(ctx.now, ctx.random) {
+        let is_question = self.closing.is_none() && self.current.ours.asking() == Some(Request::Liveness);
+        let exchange = match self.current.ours.asking() {
+            Some(Request::RekeyChild | Request::NewChild | Request::RekeyIke) => Phase::CreateChild,
+            Some(Request::Liveness | Request::DeleteChild(_) | Request::DeleteIkeSa) | None => Phase::Informational,
+        };
+        match self.current.ours.handle_timeout(ctx.now, ctx.random) {
             Verdict::Wait => Flow::Continue(()),
             Verdict::Repeat { datagrams, repetition } => {
                 let datagrams = datagrams.to_vec();
-                datagrams.into_iter().for_each(|message| ctx.transmit(self.parts.path, message));
-                ctx.event(Event::Repeating { exchange: Phase::Informational, repetition });
+                datagrams.into_iter().for_each(|message| ctx.transmit(self.path, message));
+                ctx.event(Event::Repeating { exchange, repetition });
                 Flow::Continue(())
             }
             // RFC 7296 §2.4: packets that came meanwhile are life as well. The question stays open: its message ID is used.
             Verdict::GiveUp { waited, .. } if is_question && self.liveness.silence(ctx.now) < waited => {
-                self.ours.restart(ctx.now, ctx.random);
+                self.current.ours.restart(ctx.now, ctx.random);
                 Flow::Continue(())
             }
             // RFC 7296 §2.4: the IKE SA and its children are closed without a word.
@@ -289,7 +364,7 @@ impl Established {
 
     fn probe(&mut self, ctx: &mut Context<'_>) -> Flow {
         if self.closing.is_none() {
-            self.ours.ask(Request::Liveness);
+            self.current.ours.ask(Request::Liveness);
         }
         self.send_next(ctx)
     }
@@ -304,65 +379,74 @@ impl Established {
             return Flow::Continue(());
         }
         self.closing = Some(Closing { until: ctx.now.after(CLOSING_TIME), failure });
-        self.ours.drop_queued();
-        self.ours.hurry(ctx.now, CLOSING_POLICY, ctx.random);
-        self.ours.ask(Request::DeleteIkeSa);
+        self.current.ours.drop_queued();
+        self.current.ours.hurry(ctx.now, CLOSING_POLICY, ctx.random);
+        self.current.ours.ask(Request::DeleteIkeSa);
         self.send_next(ctx)
     }
 
+    /// After a response: the next request, unless there are no message IDs left for it.
     fn go_on(&mut self, ctx: &mut Context<'_>) -> Flow {
-        if self.ours.ids_are_used_up() && self.closing.is_none() {
+        if self.current.ids_are_used_up() && self.closing.is_none() {
             return self.close(ctx, Failure::LifetimeEnded);
         }
         self.send_next(ctx)
     }
 
     fn send_next(&mut self, ctx: &mut Context<'_>) -> Flow {
-        let Some((message_id, request)) = self.ours.take_turn() else { return Flow::Continue(()) };
-        let content = match request {
-            Request::Liveness => Informational::default(),
-            Request::DeleteIkeSa => Informational { deletes: vec![Delete::ike_sa()], ..Informational::default() },
-        };
-        let Ok(datagrams) = self.seal(ctx, message_id, request.exchange(), Direction::Request, &content) else {
+        loop {
+            let Some(request) = self.current.ours.take_turn() else { return Flow::Continue(()) };
+            let contents = match request {
+                Request::Liveness => Informational::default().contents().ok(),
+                Request::DeleteIkeSa => informational(Delete::ike_sa()).contents().ok(),
+                Request::DeleteChild(inbound) => {
+                    let delete = Delete { protocol: ProtocolId::ESP, spis: vec![inbound.value()] };
+                    informational(delete).contents().ok()
+                }
+                Request::RekeyChild | Request::NewChild => self.child_request(ctx, request),
+                Request::RekeyIke => self.ike_request(ctx),
+            };
+            if let Some(contents) = contents {
+                return self.send(ctx, request, &contents);
+            }
+        }
+    }
+
+    fn send(&mut self, ctx: &mut Context<'_>, request: Request, contents: &Contents) -> Flow {
+        let message_id = self.current.ours.issue_id();
+        let kind = (message_id, request.exchange(), Direction::Request);
+        let name = self.current.name();
+        let Ok(datagrams) = self.seal(ctx, name, kind, contents) else {
             return Flow::Break(self.closing.take().map_or(Failure::LifetimeEnded, |closing| closing.failure));
         };
-        datagrams.iter().for_each(|message| ctx.transmit(self.parts.path, message.clone()));
+        datagrams.iter().for_each(|message| ctx.transmit(self.path, message.clone()));
         let policy = match request {
             _ if self.closing.is_some() => CLOSING_POLICY,
             Request::Liveness => self.liveness.question(),
-            Request::DeleteIkeSa => ctx.profile.retransmission,
+            _ => ctx.profile.retransmission,
         };
-        self.ours.start(message_id, request, Retransmission::start(ctx.now, datagrams, policy, ctx.random));
+        let sending = Retransmission::start(ctx.now, datagrams, policy, ctx.random);
+        self.current.ours.start(message_id, request, sending);
         Flow::Continue(())
     }
 
     fn seal(
         &mut self,
         ctx: &mut Context<'_>,
-        message_id: u32,
-        exchange: ExchangeType,
-        direction: Direction,
-        content: &Informational,
+        name: IkeSpi,
+        kind: (u32, crate::ike::wire::registry::ExchangeType, Direction),
+        contents: &Contents,
     ) -> Result<Vec<Vec<u8>>, SealError> {
-        let contents = content.contents().map_err(|_| SealError::TooLong)?;
-        let (initiator_spi, responder_spi) = self.parts.spis;
-        let header = Header {
-            initiator_spi,
-            responder_spi: Some(responder_spi),
-            next_payload: PayloadType::NONE,
-            major: 2,
-            minor: 0,
-            exchange,
-            flags: Flags { initiator: true, response: direction == Direction::Response },
-            message_id,
-        };
-        let limit = ctx.profile.fragmentation.filter(|_| self.parts.capabilities.fragmentation);
-        let sizes = limit.map(|limit| Sizes::new(self.parts.protection.protection(), limit, &self.parts.path));
-        seal_datagrams(&mut self.parts.protection, &header, &contents, sizes, ctx.random)
+        let limit = ctx.profile.fragmentation.filter(|_| self.capabilities.fragmentation);
+        let path = self.path;
+        match self.sa_mut(name) {
+            Some(sa) => sa.seal(ctx, kind, contents, limit, &path),
+            None => Err(SealError::Exhausted),
+        }
     }
 
     fn remove_child(&mut self, ctx: &mut Context<'_>) {
-        if let Some(ChildRecord { id, .. }) = self.parts.child.take() {
+        if let Some(Child { id, .. }) = self.child.take() {
             ctx.data(DataCommand::RemoveChild { child: id });
         }
         self.keepalive_at = None;
@@ -375,10 +459,8 @@ impl Established {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Request,
-    Response,
+fn informational(delete: Delete) -> Informational {
+    Informational { deletes: vec![delete], ..Informational::default() }
 }
 
 fn confirmed(failure: Failure) -> Failure {
@@ -391,21 +473,6 @@ fn confirmed(failure: Failure) -> Failure {
 fn end_of(from: Instant, time: Duration, ctx: &mut Context<'_>) -> Instant {
     let earlier = random_part(percent_of(time, LIFETIME_SPREAD_PERCENT), ctx.random);
     from.after(time.saturating_sub(earlier))
-}
-
-/// The first payload's type and the inner chain, once all of it is there.
-fn put_together(
-    opened: Opened,
-    insert: impl FnOnce(Fragment) -> Result<Progress, FragmentFault>,
-) -> Result<Option<(PayloadType, Vec<u8>)>, DropReason> {
-    let Some(number) = opened.fragment else { return Ok(Some((opened.first, opened.content))) };
-    let Opened { header, first, content, .. } = opened;
-    match insert(Fragment { exchange: header.exchange, number, first, content }) {
-        Ok(Progress::Incomplete) => Ok(None),
-        Ok(Progress::Complete { first, inner, .. }) => Ok(Some((first, inner))),
-        Err(FragmentFault::TooLarge) => Err(DropReason::Bounded),
-        Err(FragmentFault::Number | FragmentFault::Duplicate | FragmentFault::Stale) => Err(DropReason::Fragment),
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::ike::v2::fragment::{Fragment, FragmentFault, Progress, Reassembly, Si
 use crate::ike::v2::protect::{MessageProtection, SealError};
 use crate::ike::v2::window::OurIds;
 use crate::ike::wire::{chain::Contents, header::Header, registry::ExchangeType};
+use crate::sa::spi::InboundSpi;
 use crate::time::Instant;
 
 /// Requests that wait for their turn; what comes on top is not asked.
@@ -20,6 +21,14 @@ const MOST_QUEUED: usize = 8;
 pub(super) enum Request {
     /// A sign of life: an INFORMATIONAL without payloads (RFC 7296 §1.4).
     Liveness,
+    /// A child SA in place of the one in use (RFC 7296 §1.3.3).
+    RekeyChild,
+    /// A child SA in place of one that the peer does not have any more (RFC 7296 §1.3.1).
+    NewChild,
+    /// To close the child SA that we receive on with this SPI.
+    DeleteChild(InboundSpi),
+    /// Another IKE SA in place of this one (RFC 7296 §1.3.2).
+    RekeyIke,
     /// To close the IKE SA.
     DeleteIkeSa,
 }
@@ -28,7 +37,8 @@ impl Request {
     /// The exchange it is made in.
     pub(super) const fn exchange(self) -> ExchangeType {
         match self {
-            Self::Liveness | Self::DeleteIkeSa => ExchangeType::INFORMATIONAL,
+            Self::Liveness | Self::DeleteChild(_) | Self::DeleteIkeSa => ExchangeType::INFORMATIONAL,
+            Self::RekeyChild | Self::NewChild | Self::RekeyIke => ExchangeType::CREATE_CHILD_SA,
         }
     }
 }
@@ -67,13 +77,24 @@ impl OurRequests {
         self.queue.clear();
     }
 
-    /// The request whose turn it is, with its message ID, if none is outstanding. It must be sent and `start`ed.
-    pub(super) fn take_turn(&mut self) -> Option<(u32, Request)> {
-        if self.outstanding.is_some() {
-            return None;
-        }
-        let request = self.queue.pop_front()?;
-        Some((self.ids.issue(), request))
+    /// The request whose turn it is, if none is outstanding. It is sent and `start`ed, or has become needless.
+    pub(super) fn take_turn(&mut self) -> Option<Request> {
+        if self.outstanding.is_some() { None } else { self.queue.pop_front() }
+    }
+
+    /// A message ID for the request whose turn it is.
+    pub(super) fn issue_id(&mut self) -> u32 {
+        self.ids.issue()
+    }
+
+    /// What waits for its turn asks elsewhere from now on: under the IKE SA that takes this one's place.
+    pub(super) fn hand_over(&mut self, successor: &mut Self) {
+        self.queue.drain(..).for_each(|request| successor.ask(request));
+    }
+
+    /// The request that waits for its response.
+    pub(super) fn asking(&self) -> Option<Request> {
+        self.outstanding.as_ref().map(|waiting| waiting.request)
     }
 
     /// The request was sent.
@@ -93,8 +114,13 @@ impl OurRequests {
         self.outstanding.is_none() && self.queue.is_empty()
     }
 
+    /// Whether `request` waits for its response or its turn.
+    pub(super) fn asks(&self, request: Request) -> bool {
+        self.is_asking(request) || self.queue.contains(&request)
+    }
+
     /// Whether `request` waits for its response.
-    pub(super) fn is_asking(&self, request: Request) -> bool {
+    fn is_asking(&self, request: Request) -> bool {
         self.outstanding.as_ref().is_some_and(|waiting| waiting.request == request)
     }
 
@@ -176,11 +202,11 @@ mod tests {
         let mut requests = OurRequests::from(2);
         requests.ask(Request::Liveness);
         requests.ask(Request::DeleteIkeSa);
-        assert_eq!(requests.take_turn(), Some((2, Request::Liveness)));
+        assert_eq!((requests.take_turn(), requests.issue_id()), (Some(Request::Liveness), 2));
         requests.start(2, Request::Liveness, sending());
         assert_eq!(requests.take_turn(), None);
         assert_eq!(requests.finish(), Some(Request::Liveness));
-        assert_eq!(requests.take_turn(), Some((3, Request::DeleteIkeSa)));
+        assert_eq!((requests.take_turn(), requests.issue_id()), (Some(Request::DeleteIkeSa), 3));
     }
 
     #[test]
@@ -204,5 +230,17 @@ mod tests {
         assert!(!requests.awaits(2, ExchangeType::CREATE_CHILD_SA));
         requests.finish();
         assert!(!requests.awaits(2, ExchangeType::INFORMATIONAL));
+    }
+
+    #[test]
+    fn k2_131_what_waits_when_the_ike_sa_is_replaced_is_asked_under_the_new_one() {
+        let (mut old, mut new) = (OurRequests::from(7), OurRequests::from(0));
+        old.start(7, Request::RekeyIke, sending());
+        old.ask(Request::RekeyChild);
+        old.ask(Request::Liveness);
+        old.hand_over(&mut new);
+        assert!(old.queue.is_empty());
+        assert_eq!((new.take_turn(), new.issue_id()), (Some(Request::RekeyChild), 0));
+        assert_eq!(new.take_turn(), Some(Request::Liveness));
     }
 }

@@ -27,11 +27,32 @@ pub(super) struct Exchanged<'a> {
     pub(super) responder_spi: [u8; 8],
 }
 
-/// The keys of the first IKE SA. `None` only if the suite needed more than prf+ can give, which none does.
-pub(super) fn ike_keys(suite: IkeSuite, shared: &Secret, exchanged: Exchanged<'_>) -> Option<IkeKeys> {
+/// Which side of an exchange, or of an IKE SA, is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Initiator,
+    Responder,
+}
+
+/// SKEYSEED of the first IKE SA (RFC 7296 §2.14): prf(Ni | Nr, g^ir).
+pub(super) fn first_skeyseed(prf: Prf, shared: &Secret, initiator_nonce: &[u8], responder_nonce: &[u8]) -> Secret {
+    prf.compute(&[initiator_nonce, responder_nonce].concat(), &[shared.expose()])
+}
+
+/// SKEYSEED of an IKE SA in place of another, with the PRF and the SK_d of the other (RFC 7296 §2.18): prf(SK_d, g^ir | Ni | Nr).
+pub(super) fn next_skeyseed(
+    old_prf: Prf,
+    old_sk_d: &Secret,
+    shared: &Secret,
+    initiator_nonce: &[u8],
+    responder_nonce: &[u8],
+) -> Secret {
+    old_prf.compute(old_sk_d.expose(), &[shared.expose(), initiator_nonce, responder_nonce])
+}
+
+/// The keys of an IKE SA. `None` only if the suite needed more than prf+ can give, which none does.
+pub(super) fn ike_keys(suite: IkeSuite, skeyseed: &Secret, exchanged: Exchanged<'_>) -> Option<IkeKeys> {
     let Exchanged { initiator_nonce, responder_nonce, initiator_spi, responder_spi } = exchanged;
-    // RFC 7296 §2.14: SKEYSEED = prf(Ni | Nr, g^ir).
-    let skeyseed = suite.prf.compute(&[initiator_nonce, responder_nonce].concat(), &[shared.expose()]);
     let seed: [&[u8]; 4] = [initiator_nonce, responder_nonce, &initiator_spi, &responder_spi];
     let prf_len = suite.prf.output_len();
     let encryption_len = suite.protection.encryption_key_len();
@@ -53,22 +74,28 @@ pub(super) fn ike_keys(suite: IkeSuite, shared: &Secret, exchanged: Exchanged<'_
     })
 }
 
-/// The keys of a child SA that we asked for, made without a key exchange of its own (RFC 7296 §2.17).
+/// The keys of a child SA, by the sides of the exchange that made it (RFC 7296 §2.17); `shared` comes from a key exchange of its own.
 pub(super) fn child_keys(
     prf: Prf,
     sk_d: &Secret,
     suite: EspSuite,
+    shared: Option<&Secret>,
     initiator_nonce: &[u8],
     responder_nonce: &[u8],
+    role: Role,
 ) -> Option<ChildKeys> {
     let protection = suite.protection;
     let one_way = protection.encryption_key_len().checked_add(protection.integrity_key_len())?;
-    let material = prf.plus(sk_d.expose(), &[initiator_nonce, responder_nonce], one_way.checked_mul(2)?)?;
+    let shared = shared.map_or(&[][..], Secret::expose);
+    let material = prf.plus(sk_d.expose(), &[shared, initiator_nonce, responder_nonce], one_way.checked_mul(2)?)?;
     let mut rest = material.expose();
     // RFC 7296 §2.17: the initiator's direction first, encryption before integrity.
-    let outbound = take_protection(&mut rest, protection)?;
-    let inbound = take_protection(&mut rest, protection)?;
-    Some(ChildKeys { outbound, inbound })
+    let initiator = take_protection(&mut rest, protection)?;
+    let responder = take_protection(&mut rest, protection)?;
+    Some(match role {
+        Role::Initiator => ChildKeys { outbound: initiator, inbound: responder },
+        Role::Responder => ChildKeys { outbound: responder, inbound: initiator },
+    })
 }
 
 fn take_protection(rest: &mut &[u8], protection: Protection) -> Option<ProtectionKeys> {
@@ -110,7 +137,8 @@ mod tests {
             initiator_spi: [0x11; 8],
             responder_spi: [0x22; 8],
         };
-        ike_keys(IkeSuite { protection, prf, group: Group::Curve25519 }, &shared, exchanged).unwrap()
+        let skeyseed = first_skeyseed(prf, &shared, &initiator_nonce, &responder_nonce);
+        ike_keys(IkeSuite { protection, prf, group: Group::Curve25519 }, &skeyseed, exchanged).unwrap()
     }
 
     // The expected values of this module were computed by another program, from RFC 7296 §2.13 and §2.14 with Python's hmac.
@@ -150,7 +178,8 @@ mod tests {
 
     fn child(keys: &IkeKeys, prf: Prf, protection: Protection) -> ChildKeys {
         let (ours, theirs) = nonces();
-        child_keys(prf, &keys.sk_d, EspSuite { protection, esn: false }, &ours, &theirs).unwrap()
+        let suite = EspSuite { protection, esn: false };
+        child_keys(prf, &keys.sk_d, suite, None, &ours, &theirs, Role::Initiator).unwrap()
     }
 
     #[test]
@@ -173,5 +202,43 @@ mod tests {
         assert_eq!(hex(&child.outbound.encryption), "2754eb6f5e6a9460a35bff191d24d2ea1b5b560f");
         assert_eq!(hex(&child.inbound.encryption), "246ba7bd1e3ea63192fb47d73769fddb75933148");
         assert!(child.outbound.integrity.is_empty() && child.inbound.integrity.is_empty());
+    }
+
+    #[test]
+    fn k2_130_the_next_ike_sa_has_its_keys_from_the_old_sk_d_and_the_old_prf() {
+        let (ours, theirs) = nonces();
+        let shared = Secret::new((0..32_u8).map(|index| 7 * index + 3).collect());
+        let old = keys(CBC, Prf::HmacSha256);
+        let skeyseed = next_skeyseed(Prf::HmacSha256, &old.sk_d, &shared, &ours, &theirs);
+        assert_eq!(hex(&skeyseed), "919d6940b5bd24cb38380e30050ddfeef6406598cc633d676c40947f2a7a145a");
+        let exchanged = Exchanged {
+            initiator_nonce: &ours,
+            responder_nonce: &theirs,
+            initiator_spi: [0x11; 8],
+            responder_spi: [0x22; 8],
+        };
+        let suite = IkeSuite { protection: CBC, prf: Prf::HmacSha256, group: Group::Curve25519 };
+        let next = ike_keys(suite, &skeyseed, exchanged).unwrap();
+        assert_eq!(hex(&next.sk_d), "9f003b33c1b482a782b68c8ff97e2c52bd4f7864cc6dfd077a73d658bc4e1f60");
+    }
+
+    #[test]
+    fn k2_132_a_child_with_its_own_key_exchange_has_the_shared_secret_before_the_nonces_and_each_side_its_direction() {
+        let (ours, theirs) = nonces();
+        let shared = Secret::new((0..32_u8).map(|index| 7 * index + 3).collect());
+        let keys = keys(CBC, Prf::HmacSha256);
+        let suite = EspSuite { protection: CBC, esn: false };
+        let made = |role| child_keys(Prf::HmacSha256, &keys.sk_d, suite, Some(&shared), &ours, &theirs, role).unwrap();
+        let (initiator, responder) = (made(Role::Initiator), made(Role::Responder));
+        for (secret, expected) in [
+            (&initiator.outbound.encryption, "231c00ed7bdd453b33a4c2e147e423c5b67a81093f929a5360e407b9e558558e"),
+            (&initiator.outbound.integrity, "0efcc3b414babf7bd59ab315e3bbec8f5160fc8699a64a28e7d6744e95f5a695"),
+            (&responder.outbound.encryption, "de272141ab3e69bfeabcf04feee32a48a65a3710ae7318a34168b47e8a67d07d"),
+            (&responder.outbound.integrity, "852933817da995812348de3a139caebf12e5167b8a0d947cc734c6ba877b8e8a"),
+        ] {
+            assert_eq!(hex(secret), expected);
+        }
+        assert_eq!(hex(&initiator.inbound.encryption), hex(&responder.outbound.encryption));
+        assert_eq!(hex(&responder.inbound.integrity), hex(&initiator.outbound.integrity));
     }
 }

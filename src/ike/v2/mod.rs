@@ -5,14 +5,15 @@ mod auth;
 mod await_auth;
 mod candidate;
 mod capabilities;
-mod delete;
+mod child;
+mod collision;
 mod established;
 mod exchange;
 mod fragment;
+mod ike_sa;
 mod keys;
 pub mod message;
 mod protect;
-mod refuse;
 mod sa_init;
 #[cfg(test)]
 mod tests;
@@ -20,17 +21,15 @@ mod window;
 
 use crate::ike::action::{Command, Deadline, Event, Failure, SessionStatus};
 use crate::ike::context::Context;
-use crate::sa::command::{ChildId, DataReport};
+use crate::sa::command::DataReport;
 use crate::sa::path::Path;
-use crate::sa::spi::{IkeSpi, InboundSpi, OutboundSpi};
-use crate::sa::suite::IkeSuite;
-use crate::time::Instant;
 
 use auth::PeerAuthenticated;
 use await_auth::AwaitAuth;
 use capabilities::Capabilities;
+use child::Child;
 use established::Established;
-use protect::MessageProtection;
+use ike_sa::IkeSa;
 use sa_init::{AwaitSaInit, Initiation};
 
 /// A session that speaks IKEv2.
@@ -156,25 +155,11 @@ impl State {
     }
 }
 
-/// A child SA that stands.
-#[derive(Clone, Debug)]
-struct ChildRecord {
-    id: ChildId,
-    inbound: InboundSpi,
-    outbound: OutboundSpi,
-    established_at: Instant,
-}
-
 /// What IKE_AUTH leaves behind. Only `auth` can make the proof in it.
 struct EstablishedParts {
-    /// Nobody reads it: that it is here is the point.
-    _proof: PeerAuthenticated,
-    /// Ours (the initiator's), then the peer's.
-    spis: (IkeSpi, IkeSpi),
-    suite: IkeSuite,
-    protection: MessageProtection,
+    proof: PeerAuthenticated,
+    sa: IkeSa,
     path: Path,
     capabilities: Capabilities,
-    child: Option<ChildRecord>,
-    established_at: Instant,
+    child: Option<Child>,
 }

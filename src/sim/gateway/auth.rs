@@ -76,7 +76,7 @@ impl Gateway {
         } else if !self.impaired(&Impairment::NoAuth) {
             reply.push((payload::AUTH, auth_body));
         }
-        let child = match self.make_child(&half, inner) {
+        let child = match self.make_child(now, &half, inner) {
             Ok((child, payloads)) => {
                 reply.extend(payloads);
                 Some(child)
@@ -105,9 +105,12 @@ impl Gateway {
         let sa = Sa {
             spi_i: half.spi_i,
             spi_r: message.spi_r,
+            ours: false,
             secrets: half.secrets,
             peer: source,
-            child,
+            children: child.into_iter().collect(),
+            retired: false,
+            again: None,
             next_request: 0,
             expected_request: 2,
             last_reply: Some((1, datagrams)),
@@ -126,7 +129,7 @@ impl Gateway {
         vec![half.secrets.seal(header, &reply, &mut self.random)]
     }
 
-    fn make_child(&mut self, half: &HalfOpen, inner: &[Payload]) -> Result<(Child, Vec<Payload>), u16> {
+    fn make_child(&mut self, now: Instant, half: &HalfOpen, inner: &[Payload]) -> Result<(Child, Vec<Payload>), u16> {
         if let Some(refusal) = self.settings.impairments.iter().find_map(|impairment| match impairment {
             Impairment::RefuseChild(notify) => Some(*notify),
             _ => None,
@@ -169,8 +172,11 @@ impl Gateway {
         payloads.push((payload::SA, write_proposals(std::slice::from_ref(&proposal))));
         payloads.push((payload::TS_I, write_selectors(&ours)));
         payloads.push((payload::TS_R, write_selectors(&theirs)));
-        let keys = half.secrets.child(protection, &half.nonces.0, &half.nonces.1);
-        Ok((Child::new(Pair::new(protection, esn, inbound, outbound, keys), proposal, ours, theirs), payloads))
+        let keys = half.secrets.child(protection, &[], [&half.nonces.0, &half.nonces.1], false);
+        Ok((
+            Child::new(now, Pair::new(protection, esn, inbound, outbound, keys), (protection, esn), ours, theirs),
+            payloads,
+        ))
     }
 
     fn configuration(&self, request: Option<&[u8]>) -> Result<(Option<Payload>, Vec<IpAddr>), u16> {

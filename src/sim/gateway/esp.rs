@@ -3,46 +3,61 @@
 use std::net::IpAddr;
 
 use crate::sa::selector::Selector;
+use crate::sa::suite::Protection;
 use crate::sim::Datagram;
 use crate::sim::esp::{Pair, addresses};
 use crate::time::Instant;
 
 use super::Gateway;
-use super::octets::{Proposal, write_proposals};
 
 pub(super) struct Child {
+    pub(super) made: Instant,
     pair: Pair,
-    proposal: Proposal,
-    client: Vec<Selector>,
-    subnets: Vec<Selector>,
+    pub(super) suite: (Protection, bool),
+    pub(super) client: Vec<Selector>,
+    pub(super) subnets: Vec<Selector>,
+    /// The client is known to have it, so that it may be sent with.
+    pub(super) usable: bool,
+    /// Deleted: still heard until then.
+    pub(super) gone: Option<Instant>,
 }
 
 impl Child {
-    pub(super) fn new(pair: Pair, proposal: Proposal, client: Vec<Selector>, subnets: Vec<Selector>) -> Self {
-        Self { pair, proposal, client, subnets }
+    pub(super) fn new(
+        made: Instant,
+        pair: Pair,
+        suite: (Protection, bool),
+        client: Vec<Selector>,
+        subnets: Vec<Selector>,
+    ) -> Self {
+        Self { made, pair, suite, client, subnets, usable: true, gone: None }
+    }
+
+    /// What the client receives on.
+    pub(super) const fn outbound_spi(&self) -> u32 {
+        self.pair.outbound()
     }
 
     pub(super) const fn inbound_spi(&self) -> u32 {
         self.pair.inbound()
     }
+}
 
-    /// SA, TSi (the client's side) and TSr bodies as negotiated.
-    pub(super) fn as_payloads(&self) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
-        let sa = write_proposals(std::slice::from_ref(&self.proposal));
-        (sa, write_selectors(&self.client), write_selectors(&self.subnets))
+impl Child {
+    fn carries_to(&self, destination: IpAddr) -> bool {
+        self.usable && self.gone.is_none() && self.client.iter().any(|one| one.contains_address(destination))
     }
 }
 
 impl Gateway {
     pub(super) fn handle_esp(&mut self, now: Instant, datagram: &Datagram) -> Option<Vec<u8>> {
         let spi = u32::from_be_bytes(datagram.octets.get(..4)?.try_into().ok()?);
-        let holder =
-            self.sas.values_mut().find(|sa| sa.child.as_ref().is_some_and(|child| child.pair.inbound() == spi));
+        let holder = self.sas.values_mut().find(|sa| sa.children.iter().any(|child| child.inbound_spi() == spi));
         let Some(sa) = holder else {
             self.counts.esp_refused += 1;
             return None;
         };
-        let child = sa.child.as_mut()?;
+        let child = sa.children.iter_mut().find(|child| child.inbound_spi() == spi)?;
         let packet = child.pair.open(&datagram.octets);
         let allowed = packet.filter(|packet| {
             addresses(packet).is_some_and(|(source, destination)| {
@@ -51,6 +66,7 @@ impl Gateway {
             })
         });
         if allowed.is_some() {
+            child.usable |= child.gone.is_none();
             sa.last_seen = now;
             sa.peer = datagram.source;
             self.counts.esp_received += 1;
@@ -66,12 +82,12 @@ impl Gateway {
         let newest = self
             .sas
             .values_mut()
-            .filter(|sa| {
-                sa.child.as_ref().is_some_and(|child| child.client.iter().any(|s| s.contains_address(destination)))
-            })
+            .filter(|sa| sa.children.iter().any(|child| child.carries_to(destination)))
             .max_by_key(|sa| sa.established);
         let Some(sa) = newest else { return false };
-        let Some(child) = sa.child.as_mut() else { return false };
+        let Some(child) = sa.children.iter_mut().rev().find(|child| child.carries_to(destination)) else {
+            return false;
+        };
         let octets = child.pair.seal(packet, random);
         let peer = sa.peer;
         self.send(4500, peer, octets);

@@ -69,6 +69,10 @@ pub enum Impairment {
     DeleteChildAfter(Duration),
     /// Asks to rekey the child SA.
     RekeyChildAfter(Duration),
+    /// Answers every CREATE_CHILD_SA request with this notify.
+    RefuseRekey(u16),
+    /// Answers a rekey of a child with narrower selectors.
+    NarrowRekey,
     /// Sends this protected request.
     RequestAfter(Duration, u8, Vec<Payload>),
     /// Sends these payloads in an INFORMATIONAL without any protection.

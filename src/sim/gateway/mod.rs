@@ -6,6 +6,7 @@ pub mod octets;
 
 mod auth;
 mod esp;
+mod rekey;
 mod sa_init;
 mod secrets;
 mod suites;
@@ -16,12 +17,12 @@ use std::time::Duration;
 
 use crate::crypto::random::{Random, SeededRandom};
 use crate::sa::selector::Selector;
-use crate::sa::suite::{IkeSuite, Protection};
+use crate::sa::suite::{Group, IkeSuite, Protection};
 use crate::sim::{Datagram, Peer};
 use crate::time::Instant;
 
 use impair::Impairment;
-use octets::{FLAG_RESPONSE, Message, Payload, exchange, notifies, notify, notify_payload, payload};
+use octets::{FLAG_RESPONSE, Message, Payload, exchange, notifies, notify, payload};
 use secrets::{IkeSecrets, Opened};
 
 /// How the gateway is set up.
@@ -47,6 +48,14 @@ pub struct GatewaySettings {
     pub fragment: Option<usize>,
     /// How often it asks for a sign of life.
     pub dpd: Option<Duration>,
+    /// The group of every key exchange for a child, if it wants one.
+    pub pfs: Option<Group>,
+    /// After how long it rekeys a child by itself.
+    pub child_rekey: Option<Duration>,
+    /// After how long it rekeys an IKE SA by itself.
+    pub ike_rekey: Option<Duration>,
+    /// First octets of its nonces in CREATE_CHILD_SA: when it asks, and when it answers.
+    pub nonces: (Option<u8>, Option<u8>),
     /// What it does wrong.
     pub impairments: Vec<Impairment>,
 }
@@ -80,6 +89,20 @@ pub struct Counts {
     pub answers: u64,
     /// AUTHENTICATION_FAILED that the client told us.
     pub auth_failed_notices: u64,
+    /// Child SAs that took the place of another because the client asked.
+    pub children_by_client: u64,
+    /// Because the gateway asked.
+    pub children_by_gateway: u64,
+    /// IKE SAs that took the place of another because the client asked.
+    pub ikes_by_client: u64,
+    /// Because the gateway asked.
+    pub ikes_by_gateway: u64,
+    /// Both made one of the same kind at the same time.
+    pub collisions: u64,
+    /// TEMPORARY_FAILURE, in either direction.
+    pub put_off: u64,
+    /// Deletes of child SAs by the client.
+    pub child_deletes: u64,
 }
 
 struct HalfOpen {
@@ -95,9 +118,16 @@ struct HalfOpen {
 struct Sa {
     spi_i: [u8; 8],
     spi_r: [u8; 8],
+    /// The gateway asked for it: it is the initiator.
+    ours: bool,
     secrets: IkeSecrets,
     peer: SocketAddr,
-    child: Option<esp::Child>,
+    /// In the order in which they were made.
+    children: Vec<esp::Child>,
+    /// Replaced, or redundant: whoever has to will delete it.
+    retired: bool,
+    /// What was put off, and when it is asked for again.
+    again: Option<(Instant, rekey::Wish)>,
     next_request: u32,
     expected_request: u32,
     last_reply: Option<(u32, Vec<Vec<u8>>)>,
@@ -108,6 +138,7 @@ struct Sa {
 }
 
 struct Outstanding {
+    ask: rekey::Ask,
     id: u32,
     datagrams: Vec<Vec<u8>>,
     next: Instant,
@@ -144,7 +175,9 @@ impl Peer for Gateway {
                 let idle = sa.outstanding.is_none();
                 let probe = self.settings.dpd.filter(|_| idle).map(|dpd| sa.last_seen.after(dpd));
                 let planned = idle.then(|| self.planned(sa)).flatten().map(|(at, _)| at);
-                [repeat, probe, planned]
+                let wish = idle.then(|| self.wish(sa)).flatten().map(|(at, _)| at);
+                let gone = sa.children.iter().filter_map(|child| child.gone).min();
+                [repeat, probe.filter(|_| !sa.retired), planned, wish, gone]
             })
             .flatten()
             .min()
@@ -223,7 +256,12 @@ impl Gateway {
 
     /// Children that stand.
     pub fn child_count(&self) -> usize {
-        self.sas.values().filter(|sa| sa.child.is_some()).count()
+        self.sas.values().flat_map(|sa| &sa.children).filter(|child| child.gone.is_none()).count()
+    }
+
+    /// Its children are gone, silently; the IKE SAs stand.
+    pub fn forget_children(&mut self) {
+        self.sas.values_mut().for_each(|sa| sa.children.clear());
     }
 
     /// A restart without memory: all SAs are gone, silently.
@@ -235,6 +273,7 @@ impl Gateway {
 
     /// Returns whether the SA lives on.
     fn tick(&mut self, now: Instant, sa: &mut Sa) -> bool {
+        sa.children.retain(|child| child.gone.is_none_or(|gone| gone > now));
         if let Some(outstanding) = &mut sa.outstanding {
             if outstanding.next <= now {
                 outstanding.tries += 1;
@@ -254,7 +293,15 @@ impl Gateway {
             self.settings.impairments.retain(|known| *known != impairment);
             return self.carry_out(now, sa, impairment);
         }
+        if let Some((at, wish)) = self.wish(sa)
+            && at <= now
+        {
+            sa.again = None;
+            self.rekey(now, sa, wish);
+            return true;
+        }
         if let Some(dpd) = self.settings.dpd
+            && !sa.retired
             && sa.last_seen.after(dpd) <= now
         {
             self.request(now, sa, exchange::INFORMATIONAL, &[]);
@@ -278,16 +325,12 @@ impl Gateway {
                 self.request(now, sa, exchange::INFORMATIONAL, &[(payload::DELETE, vec![1, 0, 0, 0])]);
             }
             Impairment::DeleteChildAfter(_) => {
-                if let Some(child) = sa.child.take() {
-                    let mut body = vec![3, 4, 0, 1];
-                    body.extend_from_slice(&child.inbound_spi().to_be_bytes());
+                if let Some(child) = sa.children.pop() {
+                    let body = rekey::delete_body(child.inbound_spi());
                     self.request(now, sa, exchange::INFORMATIONAL, &[(payload::DELETE, body)]);
                 }
             }
-            Impairment::RekeyChildAfter(_) => {
-                let inner = self.rekey_request(sa);
-                self.request(now, sa, exchange::CREATE_CHILD, &inner);
-            }
+            Impairment::RekeyChildAfter(_) => self.rekey(now, sa, rekey::Wish::Child),
             Impairment::RequestAfter(_, exchange, inner) => self.request(now, sa, exchange, &inner),
             Impairment::InClear(_, inner) => {
                 let flags = 0;
@@ -308,33 +351,27 @@ impl Gateway {
         true
     }
 
-    fn rekey_request(&mut self, sa: &Sa) -> Vec<Payload> {
-        let Some(child) = &sa.child else { return Vec::new() };
-        let mut rekey = vec![3, 4];
-        rekey.extend_from_slice(&notify::REKEY_SA.to_be_bytes());
-        rekey.extend_from_slice(&child.inbound_spi().to_be_bytes());
-        let mut nonce = vec![0; 32];
-        self.random.fill(&mut nonce);
-        let (sa_body, ts_i, ts_r) = child.as_payloads();
-        vec![
-            (payload::NOTIFY, rekey),
-            (payload::SA, sa_body),
-            (payload::NONCE, nonce),
-            (payload::TS_I, ts_r),
-            (payload::TS_R, ts_i),
-        ]
+    fn request(&mut self, now: Instant, sa: &mut Sa, exchange: u8, inner: &[Payload]) {
+        self.ask(now, sa, exchange, inner, rekey::Ask::Plain);
     }
 
-    fn request(&mut self, now: Instant, sa: &mut Sa, exchange: u8, inner: &[Payload]) {
+    fn ask(&mut self, now: Instant, sa: &mut Sa, exchange: u8, inner: &[Payload], ask: rekey::Ask) {
         let id = sa.next_request;
         sa.next_request += 1;
-        let message =
-            Message { spi_i: sa.spi_i, spi_r: sa.spi_r, exchange, flags: 0, id, payloads: Vec::new(), inner: None };
+        let message = Message {
+            spi_i: sa.spi_i,
+            spi_r: sa.spi_r,
+            exchange,
+            flags: if sa.ours { octets::FLAG_INITIATOR } else { 0 },
+            id,
+            payloads: Vec::new(),
+            inner: None,
+        };
         let datagrams = vec![sa.secrets.seal(&message, inner, &mut self.random)];
         for datagram in &datagrams {
             self.send_marked(sa.peer, datagram.clone());
         }
-        sa.outstanding = Some(Outstanding { id, datagrams, next: now.after(REPEAT), tries: 0 });
+        sa.outstanding = Some(Outstanding { ask, id, datagrams, next: now.after(REPEAT), tries: 0 });
     }
 
     fn send_marked(&mut self, to: SocketAddr, message: Vec<u8>) {
@@ -358,10 +395,13 @@ impl Gateway {
             self.handle_auth(now, source, octets, message);
             return;
         }
-        let Some(mut sa) = self.sas.remove(&message.spi_r) else { return };
-        let lives = self.handle_on_sa(now, source, octets, message, &mut sa);
+        // RFC 7296 §2.2: without the flag, the sender is not the one who asked for the SA.
+        let name = if message.flags & octets::FLAG_INITIATOR == 0 { message.spi_i } else { message.spi_r };
+        let Some(mut sa) = self.sas.remove(&name) else { return };
+        let ours = (sa.spi_i, sa.spi_r) == (message.spi_i, message.spi_r);
+        let lives = !ours || self.handle_on_sa(now, source, octets, message, &mut sa);
         if lives {
-            self.sas.insert(message.spi_r, sa);
+            self.sas.insert(name, sa);
         }
     }
 
@@ -376,12 +416,11 @@ impl Gateway {
     ) -> bool {
         let Some(opened) = sa.secrets.open(message, octets) else { return true };
         if message.is_response() {
-            let expected = sa.outstanding.as_ref().is_some_and(|outstanding| outstanding.id == message.id);
-            if expected {
-                sa.outstanding = None;
+            let answered = sa.outstanding.take_if(|outstanding| outstanding.id == message.id);
+            if let (Some(outstanding), Opened::Whole(inner)) = (answered, opened) {
                 sa.last_seen = now;
                 self.counts.answers += 1;
-                return !sa.closing;
+                return !sa.closing && self.answered(now, sa, outstanding.ask, &inner);
             }
             return true;
         }
@@ -406,17 +445,12 @@ impl Gateway {
         let failed = notifies(&inner).iter().any(|(kind, _)| *kind == notify::AUTHENTICATION_FAILED);
         let mut reply = Vec::new();
         if message.exchange == exchange::INFORMATIONAL {
-            if deletes.iter().any(|(_, body)| body.first() == Some(&3))
-                && let Some(child) = sa.child.take()
-            {
-                let mut body = vec![3, 4, 0, 1];
-                body.extend_from_slice(&child.inbound_spi().to_be_bytes());
-                reply.push((payload::DELETE, body));
-            }
+            reply.extend(deletes.iter().flat_map(|(_, body)| self.delete_children(now, sa, body)));
         } else {
-            reply.push(notify_payload(notify::NO_PROPOSAL_CHOSEN, &[]));
+            reply = self.answer(now, sa, &inner).unwrap_or_else(|notify| vec![notify]);
         }
-        let header = Message { flags: FLAG_RESPONSE, payloads: Vec::new(), inner: None, ..message.clone() };
+        let flags = FLAG_RESPONSE | if sa.ours { octets::FLAG_INITIATOR } else { 0 };
+        let header = Message { flags, payloads: Vec::new(), inner: None, ..message.clone() };
         let datagrams = vec![sa.secrets.seal(&header, &reply, &mut self.random)];
         for datagram in &datagrams {
             self.send_marked(source, datagram.clone());
@@ -424,6 +458,9 @@ impl Gateway {
         sa.last_reply = Some((message.id, datagrams));
         self.counts.deletes += u64::from(closes);
         self.counts.auth_failed_notices += u64::from(failed);
+        if closes && !sa.children.is_empty() {
+            self.hand_over(sa);
+        }
         !(closes || failed)
     }
 }

@@ -30,6 +30,8 @@ pub mod exchange {
 pub mod notify {
     pub const INVALID_SYNTAX: u16 = 7;
     pub const NO_PROPOSAL_CHOSEN: u16 = 14;
+    pub const TEMPORARY_FAILURE: u16 = 43;
+    pub const CHILD_SA_NOT_FOUND: u16 = 44;
     pub const INVALID_KE_PAYLOAD: u16 = 17;
     pub const AUTHENTICATION_FAILED: u16 = 24;
     pub const TS_UNACCEPTABLE: u16 = 38;

@@ -29,7 +29,7 @@ fn keys(encryption: Vec<u8>, integrity: Vec<u8>) -> ProtectionKeys {
     ProtectionKeys { encryption: Secret::new(encryption), integrity: Secret::new(integrity) }
 }
 
-/// The SK_ values of one IKE SA, from the responder's side.
+/// The SK_ values of one IKE SA, from the gateway's side.
 pub(super) struct IkeSecrets {
     pub(super) suite: IkeSuite,
     sk_d: Vec<u8>,
@@ -42,29 +42,56 @@ pub(super) struct IkeSecrets {
 
 impl IkeSecrets {
     pub(super) fn derive(suite: IkeSuite, shared: &[u8], ni: &[u8], nr: &[u8], spis: [[u8; 8]; 2]) -> Self {
-        let nonces = [ni, nr].concat();
-        let skeyseed = suite.prf.compute(&nonces, &[shared]);
+        let skeyseed = suite.prf.compute(&[ni, nr].concat(), &[shared]);
+        Self::expand(suite, skeyseed.expose(), &[ni, nr].concat(), spis, false)
+    }
+
+    /// Those of an IKE SA in place of this one (RFC 7296 §2.18); `ours`: the gateway asked for it.
+    pub(super) fn next(
+        &self,
+        suite: IkeSuite,
+        shared: &[u8],
+        nonces: [&[u8]; 2],
+        spis: [[u8; 8]; 2],
+        ours: bool,
+    ) -> Self {
+        let nonces = nonces.concat();
+        let skeyseed = self.suite.prf.compute(&self.sk_d, &[shared, &nonces]);
+        Self::expand(suite, skeyseed.expose(), &nonces, spis, ours)
+    }
+
+    fn expand(suite: IkeSuite, skeyseed: &[u8], nonces: &[u8], spis: [[u8; 8]; 2], ours: bool) -> Self {
         let (p, e, a) =
             (suite.prf.output_len(), suite.protection.encryption_key_len(), suite.protection.integrity_key_len());
-        let seed = [nonces, spis.concat()].concat();
-        let mut stream = prf_plus(suite.prf, skeyseed.expose(), &seed, 3 * p + 2 * e + 2 * a);
+        let seed = [nonces, &spis.concat()].concat();
+        let mut stream = prf_plus(suite.prf, skeyseed, &seed, 3 * p + 2 * e + 2 * a);
         let sk_d = cut(&mut stream, p);
         let (ai, ar) = (cut(&mut stream, a), cut(&mut stream, a));
         let (ei, er) = (cut(&mut stream, e), cut(&mut stream, e));
         let (sk_pi, sk_pr) = (cut(&mut stream, p), stream);
-        let opener = Opener::new(suite.protection, &keys(ei, ai)).expect("derived keys fit");
-        let sealer = Sealer::new(suite.protection, &keys(er, ar)).expect("derived keys fit");
+        let (initiator, responder) = (keys(ei, ai), keys(er, ar));
+        let (sealing, opening) = if ours { (&initiator, &responder) } else { (&responder, &initiator) };
+        let opener = Opener::new(suite.protection, opening).expect("derived keys fit");
+        let sealer = Sealer::new(suite.protection, sealing).expect("derived keys fit");
         Self { suite, sk_d, sk_pi, sk_pr, opener, sealer, sent: 0 }
     }
 
-    /// Keys of a child: what the initiator seals with, what we seal with.
-    pub(super) fn child(&self, protection: Protection, ni: &[u8], nr: &[u8]) -> (Opener, Sealer) {
+    /// Keys of a child: what the client seals with, what we seal with; `ours`: the gateway asked for it.
+    pub(super) fn child(
+        &self,
+        protection: Protection,
+        shared: &[u8],
+        nonces: [&[u8]; 2],
+        ours: bool,
+    ) -> (Opener, Sealer) {
         let (e, a) = (protection.encryption_key_len(), protection.integrity_key_len());
-        let mut stream = prf_plus(self.suite.prf, &self.sk_d, &[ni, nr].concat(), 2 * e + 2 * a);
+        let mut stream = prf_plus(self.suite.prf, &self.sk_d, &[shared, &nonces.concat()].concat(), 2 * e + 2 * a);
         let (ei, ai) = (cut(&mut stream, e), cut(&mut stream, a));
         let (er, ar) = (cut(&mut stream, e), stream);
-        let opener = Opener::new(protection, &keys(ei, ai)).expect("derived keys fit");
-        let sealer = Sealer::new(protection, &keys(er, ar)).expect("derived keys fit");
+        let (initiator, responder) = (keys(ei, ai), keys(er, ar));
+        let (sealing, opening) = if ours { (&initiator, &responder) } else { (&responder, &initiator) };
+        let opener = Opener::new(protection, opening).expect("derived keys fit");
+        let sealer = Sealer::new(protection, sealing).expect("derived keys fit");
         (opener, sealer)
     }
 

@@ -52,7 +52,7 @@ fn protection_transforms(protection: Protection) -> Vec<(u8, u16, Option<u16>)> 
     }
 }
 
-fn ike_transforms(suite: IkeSuite) -> Vec<(u8, u16, Option<u16>)> {
+pub(super) fn ike_transforms(suite: IkeSuite) -> Vec<(u8, u16, Option<u16>)> {
     let prf = match suite.prf {
         Prf::HmacSha1 => 2,
         Prf::HmacSha256 => 5,
@@ -71,6 +71,31 @@ pub(super) fn choose_ike(offer: &[Proposal], accepted: &[IkeSuite]) -> Option<(I
         let wanted = ike_transforms(*suite);
         let proposal = offer.iter().find(|p| p.protocol == 1 && wanted.iter().all(|t| p.transforms.contains(t)))?;
         Some((*suite, Proposal { transforms: wanted, ..proposal.clone() }))
+    })
+}
+
+/// What the gateway offers for a child.
+pub(super) fn esp_transforms(protection: Protection, esn: bool, pfs: Option<Group>) -> Vec<(u8, u16, Option<u16>)> {
+    let mut transforms = protection_transforms(protection);
+    transforms.extend(pfs.map(|group| (DH, group_number(group), None)));
+    transforms.push((ESN, u16::from(esn), None));
+    transforms
+}
+
+/// The answer to an offer in CREATE_CHILD_SA: with this group or, if there is none, of a proposal without any (RFC 7296 §1.3.1).
+pub(super) fn choose_esp_again(
+    offer: &[Proposal],
+    accepted: &[(Protection, bool)],
+    pfs: Option<Group>,
+) -> Option<(Protection, bool, Proposal)> {
+    let fits = |proposal: &&Proposal| pfs.is_some() || proposal.transforms.iter().all(|transform| transform.0 != DH);
+    accepted.iter().find_map(|(protection, esn)| {
+        let wanted = esp_transforms(*protection, *esn, pfs);
+        let proposal = offer
+            .iter()
+            .filter(fits)
+            .find(|p| p.protocol == 3 && wanted.iter().all(|transform| p.transforms.contains(transform)))?;
+        Some((*protection, *esn, Proposal { transforms: wanted, ..proposal.clone() }))
     })
 }
 

@@ -96,6 +96,37 @@ pub(super) fn child_proposals(phase: Phase, offered: &[String], context: &Contex
     }
 }
 
+/// The child came up without a key exchange of its own, so only a rekey shows that the groups differ.
+pub(super) fn pfs(offered: &[String], wanted_group: Option<u16>, context: &Context<'_>) -> Diagnosis {
+    let group = offered.iter().find_map(|text| parse_esp(text, EsnOffer::Without).ok()?.offer.pfs.first().copied());
+    let ours = group.map_or_else(|| "the group".to_owned(), |group| format!("`-{group}`"));
+    let (theirs, fix) = match wanted_group {
+        Some(number) => {
+            let name = group_name(number).map_or_else(|| format!("group {number}"), str::to_owned);
+            let fix = format!("write `-{name}` in place of {ours}, or let the gateway use ours");
+            (format!("INVALID_KE_PAYLOAD: asks for {name}"), fix)
+        }
+        None => (
+            "NO_PROPOSAL_CHOSEN: it does not say what it would accept".to_owned(),
+            format!(
+                "write the group of the gateway's own ESP proposal (strongSwan: `esp=` or `esp_proposals`, elsewhere \
+                 \"PFS group\" of phase 2) in place of {ours}; or remove {ours} if the gateway has none"
+            ),
+        ),
+    };
+    Diagnosis {
+        exit: ExitKind::Proposal,
+        what: format!(
+            "{} refuses our group for perfect forward secrecy: the tunnel would have broken at its first rekey",
+            context.gateway()
+        ),
+        key: Some(ESP_PROPOSALS),
+        ours: Some(list(offered)),
+        theirs: Some(theirs),
+        fix,
+    }
+}
+
 /// With or without a group is the commonest difference in quick mode.
 fn forward_secrecy(offered: &[String]) -> String {
     let group = offered.iter().find_map(|text| parse_esp(text, EsnOffer::Without).ok()?.offer.pfs.first().copied());

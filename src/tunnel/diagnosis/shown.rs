@@ -11,6 +11,7 @@ pub(super) const fn exchange(phase: Phase) -> &'static str {
         Phase::SaInit => "IKE_SA_INIT",
         Phase::Auth => "IKE_AUTH",
         Phase::Informational => "INFORMATIONAL",
+        Phase::CreateChild => "CREATE_CHILD_SA",
         Phase::MainModeProposal => "main mode (proposals)",
         Phase::MainModeKeys => "main mode (keys)",
         Phase::MainModeAuth => "main mode (identities)",

@@ -106,7 +106,7 @@ fn silence(phase: Phase, sent: u32, context: &Context<'_>) -> Silence {
                  fits in phase 2: compare `subnets`, which must equal theirs exactly, and `{ESP_PROPOSALS}` with its group"
             ),
         ),
-        Phase::Informational => unreachable(DPD, "check the network between here and the gateway"),
+        Phase::Informational | Phase::CreateChild => unreachable(DPD, "check the network between here and the gateway"),
     }
 }
 
@@ -120,6 +120,7 @@ fn ours(phase: Phase, context: &Context<'_>) -> String {
         Phase::SaInit
         | Phase::Auth
         | Phase::Informational
+        | Phase::CreateChild
         | Phase::MainModeProposal
         | Phase::MainModeKeys
         | Phase::AggressiveMode => format!("{exchange} to UDP port {}", context.first_port),

@@ -75,6 +75,16 @@ fn one_of_each() -> Vec<(Failure, ExitKind, &'static [&'static str])> {
             &["group 999"],
         ),
         (
+            Failure::PfsRefused { offered: vec!["aes256-sha256-ecp256".into()], wanted_group: None },
+            ExitKind::Proposal,
+            &["[esp] proposals", "first rekey", "aes256-sha256-ecp256", "NO_PROPOSAL_CHOSEN", "in place of `-ecp256`"],
+        ),
+        (
+            Failure::PfsRefused { offered: vec!["aes256-sha256-ecp256".into()], wanted_group: Some(20) },
+            ExitKind::Proposal,
+            &["[esp] proposals", "asks for ecp384", "write `-ecp384` in place of `-ecp256`"],
+        ),
+        (
             Failure::ChildProposalRefused { phase: Phase::Auth, offered },
             ExitKind::Proposal,
             &["[esp] proposals", "aes256-sha256-ecp256", "NO_PROPOSAL_CHOSEN"],
@@ -168,9 +178,10 @@ fn no_failure_is_left_out() {
         Failure::XauthRefused { .. } => 17,
         Failure::NoEncapsulation { .. } => 18,
         Failure::ChildrenDeleted { .. } => 19,
+        Failure::PfsRefused { .. } => 20,
     };
     let seen: std::collections::BTreeSet<i32> = one_of_each().iter().map(|(failure, ..)| number(failure)).collect();
-    assert!(seen.into_iter().eq(0..20));
+    assert!(seen.into_iter().eq(0..21));
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(super) fn in_words(failure: &Failure) -> String {
         Failure::ChildProposalRefused { offered, .. } => {
             format!("the gateway accepts none of the ESP proposals {} (NO-PROPOSAL-CHOSEN)", offered.join(", "))
         }
+        Failure::PfsRefused { offered, .. } => format!("the gateway refuses the groups of {}", offered.join(", ")),
         Failure::IkeProposalRefused { offered, .. } => {
             format!("the gateway accepts none of the IKE proposals {} (NO-PROPOSAL-CHOSEN)", offered.join(", "))
         }

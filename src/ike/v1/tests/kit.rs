@@ -93,6 +93,7 @@ pub(super) fn profile() -> Profile {
             remote: vec![Selector::from_prefix([10, 250, 0, 0].into(), 24).unwrap()],
             lifetime: Lifetime::default(),
             replay_window: 1024,
+            verify_pfs: false,
         },
         encapsulation_port: 4500,
         retransmission: RetransmissionPolicy { jitter_percent: 0, ..RetransmissionPolicy::default() },

@@ -24,6 +24,7 @@ fn profile(address: Option<Ipv4Addr>, fragmentation: Option<u16>) -> Profile {
             remote: vec![],
             lifetime: Lifetime::default(),
             replay_window: 64,
+            verify_pfs: false,
         },
         encapsulation_port: 4500,
         retransmission: RetransmissionPolicy::default(),

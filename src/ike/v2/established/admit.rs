@@ -1,4 +1,4 @@
-//! What of a datagram may reach an established IKE SA. Nothing here can change it.
+//! What of a datagram may reach an established IKE SA, and which. Nothing here can change any.
 
 use crate::ike::action::DropReason;
 use crate::ike::v2::established::Established;
@@ -10,15 +10,16 @@ use crate::ike::wire::header::Header;
 use crate::ike::wire::reader::Reader;
 use crate::ike::wire::registry::{NotifyType, PayloadType};
 use crate::sa::path::Path;
+use crate::sa::spi::IkeSpi;
 
 /// A datagram that is about this SA.
 pub(super) enum Admitted {
     /// Octet for octet the last request that was answered.
-    Repetition,
+    Repetition(IkeSpi),
     /// Authentic: a request that is due, or a fragment of the last one that was answered; whole or a fragment.
-    Request(Opened),
+    Request(IkeSpi, Opened),
     /// Authentic: the response that is waited for, whole or a fragment.
-    Response(Opened),
+    Response(IkeSpi, Opened),
     /// Unprotected: somebody says that the SA is not known.
     Hint,
 }
@@ -26,29 +27,26 @@ pub(super) enum Admitted {
 impl Established {
     pub(super) fn admit(&self, path: Path, datagram: &[u8]) -> Result<Admitted, DropReason> {
         // RFC 7296 §2.23: behind a NAT, and we always are, a peer's change of address is not followed. Its port may be another (RFC 7296 §2.11).
-        if path.remote.ip() != self.parts.path.remote.ip() {
+        if path.remote.ip() != self.path.remote.ip() {
             return Err(DropReason::WrongAddress);
         }
         let (header, rest) = Header::parse(datagram).map_err(|_| DropReason::Malformed)?;
         if header.major != 2 {
             return Err(DropReason::MajorVersion);
         }
-        let (ours, theirs) = self.parts.spis;
-        // RFC 7296 §2.2, §3.1: the peer is the original responder and does not set the flag.
-        if header.initiator_spi != ours || header.responder_spi != Some(theirs) || header.flags.initiator {
-            return Err(DropReason::NotOurs);
-        }
+        let sa = self.sas().find(|sa| sa.owns(&header)).ok_or(DropReason::NotOurs)?;
+        let name = sa.name();
         let outer = parse_outer(&header, rest).map_err(|_| DropReason::Malformed)?;
         let Some(protected) = outer.protected else { return unprotected(&outer.clear) };
         if header.flags.response {
-            if !self.ours.awaits(header.message_id, header.exchange) {
+            if !sa.ours.awaits(header.message_id, header.exchange) {
                 return Err(DropReason::OutsideWindow);
             }
         } else {
-            if self.peers.repeats(datagram) {
-                return Ok(Admitted::Repetition);
+            if sa.peers.repeats(datagram) {
+                return Ok(Admitted::Repetition(name));
             }
-            let recognisable = match self.peers.place(header.message_id) {
+            let recognisable = match sa.peers.place(header.message_id) {
                 Place::Due => true,
                 Place::Answered => protected.fragment.is_some(),
                 Place::Outside => false,
@@ -58,15 +56,15 @@ impl Established {
             }
         }
         // RFC 7383 §2.3: fragments come only if both sides said that they understand them.
-        if protected.fragment.is_some() && !self.parts.capabilities.fragmentation {
+        if protected.fragment.is_some() && !self.capabilities.fragmentation {
             return Err(DropReason::Fragment);
         }
-        let opened = self.parts.protection.open(datagram).map_err(|error| match error {
+        let opened = sa.protection.open(datagram).map_err(|error| match error {
             OpenError::Malformed => DropReason::Malformed,
             OpenError::Unprotected => DropReason::Unauthenticated,
             OpenError::Forged => DropReason::Forged,
         })?;
-        Ok(if header.flags.response { Admitted::Response(opened) } else { Admitted::Request(opened) })
+        Ok(if header.flags.response { Admitted::Response(name, opened) } else { Admitted::Request(name, opened) })
     }
 }
 

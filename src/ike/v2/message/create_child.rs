@@ -1,14 +1,14 @@
-//! CREATE_CHILD_SA (RFC 7296 §1.3, appendix C.3 to C.5): a peer's request, as far as it can be understood without policy.
+//! CREATE_CHILD_SA (RFC 7296 §1.3, appendix C.3 to C.5): requests and answers of either side, as far as they can be understood without policy.
 
 use crate::ike::v2::message::{
     KeyExchange, MessageError, Nonce, Payload, SecurityAssociation, TrafficSelectors,
-    notify::Notify,
-    payload::parse_all,
+    notify::{Notify, first_error},
+    payload::{parse_all, write_contents},
     table::{Table, need, need_offer},
 };
 use crate::ike::wire::{
-    chain::RawPayload,
-    error::DecodeError,
+    chain::{Contents, RawPayload},
+    error::{DecodeError, EncodeError},
     registry::{NotifyType, PayloadType, ProtocolId},
 };
 
@@ -128,6 +128,119 @@ impl CreateChildRequest {
             notifies: sorted.notifies,
         })
     }
+}
+
+impl CreateChildRequest {
+    /// The payloads to be protected, in the order of appendix C.3 to C.5.
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
+        let rekeyed = match &self.kind {
+            CreateChildKind::RekeyChild { rekeyed, .. } => Some(rekeyed.notify(NotifyType::REKEY_SA)),
+            CreateChildKind::RekeyIke | CreateChildKind::NewChild { .. } => None,
+        };
+        let selectors = match &self.kind {
+            CreateChildKind::RekeyIke => None,
+            CreateChildKind::RekeyChild { traffic_selector_initiator, traffic_selector_responder, .. }
+            | CreateChildKind::NewChild { traffic_selector_initiator, traffic_selector_responder } => {
+                Some((traffic_selector_initiator.clone(), traffic_selector_responder.clone()))
+            }
+        };
+        let notifies = rekeyed.iter().chain(&self.notifies).cloned().map(Payload::Notify);
+        let mut payloads: Vec<Payload> = notifies.collect();
+        let key_exchange = self.key_exchange.as_ref();
+        payloads.extend(body(&self.security_association, &self.nonce, key_exchange, selectors.as_ref()));
+        write_contents(&payloads)
+    }
+}
+
+impl RekeyedSa {
+    /// A notify about this SA: REKEY_SA, or CHILD_SA_NOT_FOUND, which repeats it as it was given (RFC 7296 §2.25).
+    pub fn notify(&self, kind: NotifyType) -> Notify {
+        Notify { protocol: self.protocol.id(), spi: self.spi.to_be_bytes().to_vec(), ..Notify::new(kind) }
+    }
+}
+
+/// What came back for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreateChildResponse {
+    /// An error, known or unknown: there is no new SA (RFC 7296 §3.10.1).
+    Refused(Notify),
+    /// A new SA.
+    Made(Box<CreateChildAnswer>),
+}
+
+/// A new SA, as its responder describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateChildAnswer {
+    /// What is chosen.
+    pub security_association: SecurityAssociation,
+    /// Nr.
+    pub nonce: Nonce,
+    /// KEr; always there when the IKE SA is rekeyed.
+    pub key_exchange: Option<KeyExchange>,
+    /// TSi and TSr; always there for a child, never for an IKE SA.
+    pub selectors: Option<(TrafficSelectors, TrafficSelectors)>,
+    /// All notifies.
+    pub notifies: Vec<Notify>,
+}
+
+/// Which kind of SA a response is about: what had been asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// An IKE SA.
+    Ike,
+    /// A child SA.
+    Child,
+}
+
+impl CreateChildResponse {
+    /// From the payloads that were inside the Encrypted payload.
+    pub fn parse(raw: &[RawPayload<'_>], made: Made) -> Result<Self, MessageError> {
+        let payloads = parse_all(raw)?;
+        let notifies: Vec<Notify> = payloads
+            .iter()
+            .filter_map(|payload| if let Payload::Notify(notify) = payload { Some(notify.clone()) } else { None })
+            .collect();
+        if let Some(error) = first_error(&notifies) {
+            return Ok(Self::Refused(error.clone()));
+        }
+        let sorted = match made {
+            Made::Ike => IKE.admit(payloads)?,
+            Made::Child => CHILD.admit(payloads)?,
+        };
+        let selectors = sorted.traffic_selector_initiator.zip(sorted.traffic_selector_responder);
+        Ok(Self::Made(Box::new(CreateChildAnswer {
+            security_association: need(sorted.security_association, PayloadType::SECURITY_ASSOCIATION)?,
+            nonce: need(sorted.nonce, PayloadType::NONCE)?,
+            key_exchange: sorted.key_exchange,
+            selectors,
+            notifies: sorted.notifies,
+        })))
+    }
+}
+
+impl CreateChildAnswer {
+    /// The payloads to be protected.
+    pub fn contents(&self) -> Result<Contents, EncodeError> {
+        let notifies = self.notifies.iter().cloned().map(Payload::Notify);
+        let key_exchange = self.key_exchange.as_ref();
+        let body = body(&self.security_association, &self.nonce, key_exchange, self.selectors.as_ref());
+        write_contents(&notifies.chain(body).collect::<Vec<_>>())
+    }
+}
+
+fn body(
+    security_association: &SecurityAssociation,
+    nonce: &Nonce,
+    key_exchange: Option<&KeyExchange>,
+    selectors: Option<&(TrafficSelectors, TrafficSelectors)>,
+) -> Vec<Payload> {
+    let mut payloads = vec![Payload::SecurityAssociation(security_association.clone()), Payload::Nonce(nonce.clone())];
+    payloads.extend(key_exchange.cloned().map(Payload::KeyExchange));
+    if let Some((initiator, responder)) = selectors {
+        payloads.push(Payload::TrafficSelectorInitiator(initiator.clone()));
+        payloads.push(Payload::TrafficSelectorResponder(responder.clone()));
+    }
+    payloads
 }
 
 /// RFC 7296 §1.3.3: REKEY_SA names the child by its protocol and the SPI that the sender receives on.

@@ -28,7 +28,7 @@ use crate::ike::wire::{
 pub use auth::{AuthProof, AuthRequest, AuthResponse, ChildAnswer};
 pub use authentication::Authentication;
 pub use configuration::{Attribute, Configuration};
-pub use create_child::{CreateChildKind, CreateChildRequest};
+pub use create_child::{CreateChildAnswer, CreateChildKind, CreateChildRequest, CreateChildResponse};
 pub use delete::Delete;
 pub use identification::Identification;
 pub use informational::Informational;

@@ -17,7 +17,7 @@ use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, Retra
 use crate::ike::session::Session;
 use crate::ike::v2::auth::{self, Signed};
 use crate::ike::v2::fragment::{Fragment, Progress, Reassembly};
-use crate::ike::v2::keys::{Exchanged, IkeKeys, ike_keys};
+use crate::ike::v2::keys::{Exchanged, IkeKeys, first_skeyseed, ike_keys};
 use crate::ike::v2::message::notify::Notify;
 use crate::ike::v2::message::*;
 use crate::ike::v2::protect::MessageProtection;
@@ -100,6 +100,7 @@ pub(super) fn profile() -> Profile {
             remote: vec![subnet("10.250.0.0/24"), subnet("10.251.0.0/24")],
             lifetime: Lifetime::default(),
             replay_window: 1024,
+            verify_pfs: false,
         },
         encapsulation_port: 4500,
         retransmission: RetransmissionPolicy { jitter_percent: 0, ..RetransmissionPolicy::default() },
@@ -339,7 +340,8 @@ impl Gateway {
             initiator_spi: spis.0.to_octets(),
             responder_spi: spis.1.to_octets(),
         };
-        let keys = ike_keys(self.suite, &shared, exchanged).unwrap();
+        let skeyseed = first_skeyseed(self.suite.prf, &shared, exchanged.initiator_nonce, exchanged.responder_nonce);
+        let keys = ike_keys(self.suite, &skeyseed, exchanged).unwrap();
         let protection = MessageProtection::new(self.suite.protection, &keys.responder, &keys.initiator).unwrap();
         HalfOpen {
             request: request.to_vec(),

@@ -81,6 +81,7 @@ pub(super) fn profile() -> Profile {
             remote: vec![subnet("10.250.0.0/24")],
             lifetime: Lifetime { time: Some(Duration::from_secs(3600)), ..Lifetime::default() },
             replay_window: 1024,
+            verify_pfs: false,
         },
         encapsulation_port: 4500,
         retransmission: RetransmissionPolicy { jitter_percent: 0, ..RetransmissionPolicy::default() },

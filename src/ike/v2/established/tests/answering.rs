@@ -224,12 +224,12 @@ fn k2_143_auth_lifetime_of_the_ike_auth_response_counts() {
 }
 
 #[test]
-fn k2_134_a_peer_that_wants_a_new_sa_is_told_that_there_are_no_additional_ones() {
+fn k2_139_a_peer_that_offers_nothing_of_ours_is_refused_and_the_sas_stay() {
     for contents in [peer::rekey_ike(), peer::new_child(), peer::rekey_child(OUTBOUND)] {
         let mut pair = Pair::new();
         let datagram = pair.peer.request(CREATE_CHILD_SA, &contents);
         pair.receive(&datagram);
-        let content = saying(NotifyType::NO_ADDITIONAL_SAS);
+        let content = saying(NotifyType::NO_PROPOSAL_CHOSEN);
         let answer = Seen::Sent { response: true, message_id: 0, exchange: CREATE_CHILD_SA, content };
         assert_eq!(pair.seen()[1..], [answer]);
         assert!(pair.is_established());

@@ -10,14 +10,17 @@ use crate::crypto::dh::Group;
 use crate::crypto::prf::Prf;
 use crate::crypto::random::SeededRandom;
 use crate::crypto::secret::Secret;
-use crate::ike::action::{Action, Command, Event, Timer};
+use crate::ike::action::{Action, Command, Event, Side, Timer};
 use crate::ike::context::Context;
 use crate::ike::identity::Identity;
 use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, RetransmissionPolicy};
 use crate::ike::v2::auth::{PeerAuthenticated, Signed, check, prove};
 use crate::ike::v2::capabilities::Capabilities;
+use crate::ike::v2::child::{Child, NewSa};
 use crate::ike::v2::established::Established;
 use crate::ike::v2::exchange::OurRequests;
+use crate::ike::v2::ike_sa::IkeSa;
+use crate::ike::v2::keys::Role;
 use crate::ike::v2::message::notify::Notify;
 use crate::ike::v2::message::{
     AuthProof, ChildAnswer, Identification, Informational, KeyExchange, Nonce, Payload, Proposal, SecurityAssociation,
@@ -25,16 +28,17 @@ use crate::ike::v2::message::{
 };
 use crate::ike::v2::protect::MessageProtection;
 use crate::ike::v2::window::PeerRequests;
-use crate::ike::v2::{ChildRecord, EstablishedParts, State};
+use crate::ike::v2::{EstablishedParts, State};
 use crate::ike::wire::chain::{Contents, FragmentNumber, parse_inner};
 use crate::ike::wire::header::{Flags, Header};
 use crate::ike::wire::registry::{ExchangeType, NotifyType, PayloadType, ProtocolId};
 use crate::sa::command::{ChildId, DataCommand, DataReport};
+use crate::sa::keys::ChildKeys;
 use crate::sa::lifetime::Lifetime;
 use crate::sa::path::{Framing, Path};
 use crate::sa::selector::Selector;
 use crate::sa::spi::{IkeSpi, InboundSpi, OutboundSpi};
-use crate::sa::suite::IkeSuite;
+use crate::sa::suite::{EspSuite, IkeSuite};
 use crate::time::Instant;
 
 pub(super) const CHILD: ChildId = ChildId(7);
@@ -99,7 +103,9 @@ impl Pair {
         let mut random = SeededRandom::new(seed);
         let mut outbox = VecDeque::new();
         let mut ctx = Context { now: Instant::START, profile: &profile, random: &mut random, outbox: &mut outbox };
-        let state = State::Established(Established::new(parts(capabilities), notifies, &mut ctx));
+        let parts = parts(capabilities, &mut ctx);
+        let state = State::Established(Established::new(parts, notifies, &mut ctx));
+        outbox.clear();
         let protection = MessageProtection::new(PROTECTION, &keys(2), &keys(1)).unwrap();
         let peer = Peer { protection, random: SeededRandom::new(99), next_request: 0 };
         Self { now: Instant::START, random, profile, outbox, state: Some(state), peer }
@@ -173,17 +179,22 @@ impl Pair {
     /// When the lifetime ends.
     pub(super) fn end(&self) -> Duration {
         let Some(State::Established(established)) = &self.state else { panic!("ended") };
-        established.ends_at.unwrap().since_start()
+        established.ends_at.or(established.ike_end).unwrap().since_start()
+    }
+
+    pub(super) fn rekey_ike_at(&self) -> Duration {
+        let Some(State::Established(established)) = &self.state else { panic!("ended") };
+        established.rekey_ike_at.unwrap().since_start()
     }
 
     pub(super) fn set_peer_id(&mut self, next: u32) {
         let Some(State::Established(established)) = &mut self.state else { panic!("ended") };
-        established.peers = PeerRequests::from(next);
+        established.current.peers = PeerRequests::from(next);
     }
 
     pub(super) fn set_our_id(&mut self, next: u32) {
         let Some(State::Established(established)) = &mut self.state else { panic!("ended") };
-        established.ours = OurRequests::from(next);
+        established.current.ours = OurRequests::from(next);
     }
 
     pub(super) fn is_established(&self) -> bool {
@@ -406,21 +417,29 @@ fn proof() -> PeerAuthenticated {
     check(Prf::HmacSha256, &psk, signed, &proof, &Identity::Fqdn("client".into()), &[gateway]).unwrap()
 }
 
-fn parts(capabilities: Capabilities) -> EstablishedParts {
+fn parts(capabilities: Capabilities, ctx: &mut Context<'_>) -> EstablishedParts {
+    let mut child = Child::new(CHILD, vec![Selector::any_v4()], vec![Selector::any_v4()]);
+    let inbound = InboundSpi::new(INBOUND).unwrap();
+    let outbound = OutboundSpi::new(OUTBOUND).unwrap();
+    let child_keys = ChildKeys { outbound: keys(3), inbound: keys(4) };
+    let suite = EspSuite { protection: PROTECTION, esn: false };
+    child.install(ctx, NewSa { suite, inbound, outbound, keys: child_keys }, Side::Us, path());
+    child.release(ctx, inbound);
     EstablishedParts {
-        _proof: proof(),
-        spis: (ours(), theirs()),
-        suite: IkeSuite { protection: PROTECTION, prf: Prf::HmacSha256, group: Group::Curve25519 },
-        protection: MessageProtection::new(PROTECTION, &keys(1), &keys(2)).unwrap(),
+        proof: proof(),
+        sa: IkeSa {
+            role: Role::Initiator,
+            spis: (ours(), theirs()),
+            suite: IkeSuite { protection: PROTECTION, prf: Prf::HmacSha256, group: Group::Curve25519 },
+            sk_d: Secret::new(vec![5; 32]),
+            protection: MessageProtection::new(PROTECTION, &keys(1), &keys(2)).unwrap(),
+            ours: OurRequests::from(2),
+            peers: PeerRequests::from(0),
+            established_at: Instant::START,
+        },
         path: path(),
         capabilities,
-        child: Some(ChildRecord {
-            id: CHILD,
-            inbound: InboundSpi::new(INBOUND).unwrap(),
-            outbound: OutboundSpi::new(OUTBOUND).unwrap(),
-            established_at: Instant::START,
-        }),
-        established_at: Instant::START,
+        child: Some(child),
     }
 }
 
@@ -440,6 +459,7 @@ fn profile() -> Profile {
             remote: Vec::new(),
             lifetime: Lifetime::default(),
             replay_window: 1024,
+            verify_pfs: false,
         },
         encapsulation_port: 4500,
         retransmission: RetransmissionPolicy::default(),

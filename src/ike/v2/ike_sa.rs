@@ -1,0 +1,130 @@
+//! One IKE SA: its names, its keys and the message IDs of both directions. It knows how a message is sealed; it knows no content.
+
+use crate::crypto::secret::Secret;
+use crate::ike::context::Context;
+use crate::ike::v2::exchange::{OurRequests, seal_datagrams};
+use crate::ike::v2::fragment::Sizes;
+use crate::ike::v2::keys::{Exchanged, Role, ike_keys};
+use crate::ike::v2::message::Nonce;
+use crate::ike::v2::protect::{MessageProtection, SealError};
+use crate::ike::v2::window::PeerRequests;
+use crate::ike::wire::chain::Contents;
+use crate::ike::wire::header::{Flags, Header};
+use crate::ike::wire::registry::{ExchangeType, PayloadType};
+use crate::sa::path::Path;
+use crate::sa::spi::IkeSpi;
+use crate::sa::suite::IkeSuite;
+use crate::time::Instant;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct IkeSa {
+    /// Who asked for it: that side's SPI comes first, and its messages carry the Initiator flag (RFC 7296 §2.2, §3.1).
+    pub(super) role: Role,
+    /// Ours, then the peer's.
+    pub(super) spis: (IkeSpi, IkeSpi),
+    pub(super) suite: IkeSuite,
+    pub(super) sk_d: Secret,
+    pub(super) protection: MessageProtection,
+    pub(super) ours: OurRequests,
+    pub(super) peers: PeerRequests,
+    pub(super) established_at: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Request,
+    Response,
+}
+
+/// Both nonces of the exchange that made an IKE SA, the initiator's first.
+pub(super) type Nonces<'a> = (&'a Nonce, &'a Nonce);
+
+impl IkeSa {
+    /// One in place of another: its keys come from `skeyseed`, and message IDs start at 0 both ways (RFC 7296 §2.18).
+    pub(super) fn successor(
+        now: Instant,
+        role: Role,
+        spis: (IkeSpi, IkeSpi),
+        suite: IkeSuite,
+        skeyseed: &Secret,
+        nonces: Nonces<'_>,
+    ) -> Option<Self> {
+        let (initiator, responder) = match role {
+            Role::Initiator => spis,
+            Role::Responder => (spis.1, spis.0),
+        };
+        let exchanged = Exchanged {
+            initiator_nonce: nonces.0.octets(),
+            responder_nonce: nonces.1.octets(),
+            initiator_spi: initiator.to_octets(),
+            responder_spi: responder.to_octets(),
+        };
+        let keys = ike_keys(suite, skeyseed, exchanged)?;
+        let (ours, theirs) = match role {
+            Role::Initiator => (keys.initiator, keys.responder),
+            Role::Responder => (keys.responder, keys.initiator),
+        };
+        Some(Self {
+            role,
+            spis,
+            suite,
+            sk_d: keys.sk_d,
+            protection: MessageProtection::new(suite.protection, &ours, &theirs).ok()?,
+            ours: OurRequests::from(0),
+            peers: PeerRequests::from(0),
+            established_at: now,
+        })
+    }
+
+    /// Our SPI: we choose it, so no two IKE SAs of ours share one.
+    pub(super) const fn name(&self) -> IkeSpi {
+        self.spis.0
+    }
+
+    /// Whether a message from the peer with this header is of this SA.
+    pub(super) fn owns(&self, header: &Header) -> bool {
+        let (ours, theirs) = self.spis;
+        let (initiator, responder) = match self.role {
+            Role::Initiator => (ours, theirs),
+            Role::Responder => (theirs, ours),
+        };
+        // RFC 7296 §2.2, §3.1: the flag says that its sender made the SA.
+        let peer_is_initiator = self.role == Role::Responder;
+        header.initiator_spi == initiator
+            && header.responder_spi == Some(responder)
+            && header.flags.initiator == peer_is_initiator
+    }
+
+    /// Whether the IKE SA must be replaced or closed for want of message IDs (RFC 7296 §2.2).
+    pub(super) const fn ids_are_used_up(&self) -> bool {
+        self.ours.ids_are_used_up() || self.peers.are_used_up()
+    }
+
+    /// The datagrams of a message, in fragments where `limit` says that they are understood.
+    pub(super) fn seal(
+        &mut self,
+        ctx: &mut Context<'_>,
+        (message_id, exchange, direction): (u32, ExchangeType, Direction),
+        contents: &Contents,
+        limit: Option<u16>,
+        path: &Path,
+    ) -> Result<Vec<Vec<u8>>, SealError> {
+        let (initiator_spi, responder_spi) = match self.role {
+            Role::Initiator => self.spis,
+            Role::Responder => (self.spis.1, self.spis.0),
+        };
+        let header = Header {
+            initiator_spi,
+            responder_spi: Some(responder_spi),
+            next_payload: PayloadType::NONE,
+            major: 2,
+            minor: 0,
+            exchange,
+            flags: Flags { initiator: self.role == Role::Initiator, response: direction == Direction::Response },
+            message_id,
+        };
+        let sizes = limit.map(|limit| Sizes::new(self.protection.protection(), limit, path));
+        seal_datagrams(&mut self.protection, &header, contents, sizes, ctx.random)
+    }
+}
