@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod ikev1;
+mod ikev2;
 mod network;
 mod stories;
 mod sweep;

@@ -1,0 +1,4 @@
+//! An IKEv2 tunnel over its life.
+
+mod collisions;
+mod rekeying;

@@ -1,0 +1,311 @@
+//! SAs that take the place of others, asked for by either side.
+
+use std::time::Duration;
+
+use vpnd::ike::action::{Failure, Side};
+use vpnd::sa::lifetime::Lifetime;
+use vpnd::sa::suite::Group;
+use vpnd::sim::gateway::impair::Impairment;
+use vpnd::sim::link::{Fault, Quality};
+use vpnd::sim::scene;
+use vpnd::sim::world::{Scene, World};
+use vpnd::tunnel::progress::Progress;
+
+use crate::{MINUTE, failures, pings, quick};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A tunnel whose SAs live for so long on our side.
+fn lasting(child: Option<Duration>, ike: Option<Duration>, pfs: Option<Group>, seed: u64) -> Scene {
+    let mut scene = scene::plain(quick(), seed);
+    scene.client.profile.child.lifetime = Lifetime { time: child, ..Lifetime::default() };
+    scene.client.profile.ike_lifetime = Lifetime { time: ike, ..Lifetime::default() };
+    scene.client.profile.child.offers[0].pfs = pfs.into_iter().collect();
+    scene.gateway.pfs = pfs;
+    scene
+}
+
+fn up(scene: Scene) -> World {
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE), "{:?}", world.told());
+    world
+}
+
+/// A packet every tenth of a second while this much time passes; all come back, in their order.
+fn nothing_is_lost(world: &mut World, seconds: u64) {
+    assert_eq!(pings(world, seconds * 10), seconds * 10, "{:?}", world.gateway.counts());
+    assert!(failures(world).is_empty(), "{:?}", failures(world));
+    assert!(world.delivered_in_order(), "packets overtook each other");
+}
+
+fn rekeyed(world: &World, by: Side) -> usize {
+    world.told().iter().filter(|told| ***told == Progress::ChildRekeyed { by }).count()
+}
+
+#[test]
+fn k2_120_k2_122_two_hundred_rekeys_of_the_child_by_us_lose_nothing() {
+    for pfs in [None, Some(Group::Ecp256)] {
+        let mut world = up(lasting(Some(10 * SECOND), None, pfs, 1));
+        nothing_is_lost(&mut world, 1700);
+        let counts = world.gateway.counts();
+        assert!(counts.children_by_client >= 200, "{counts:?}");
+        assert!(counts.child_deletes >= counts.children_by_client - 1, "{counts:?}");
+        assert_eq!(world.gateway.child_count(), 1);
+        assert_eq!(counts.authenticated, 1);
+    }
+}
+
+#[test]
+fn k2_121_two_hundred_rekeys_of_the_child_by_the_gateway_lose_nothing() {
+    for pfs in [None, Some(Group::Ecp256)] {
+        let mut scene = lasting(Some(HOUR), None, pfs, 2);
+        scene.gateway.child_rekey = Some(8 * SECOND);
+        let mut world = up(scene);
+        nothing_is_lost(&mut world, 1700);
+        let counts = world.gateway.counts();
+        assert!(counts.children_by_gateway >= 200, "{counts:?}");
+        assert!(rekeyed(&world, Side::Peer) >= 200);
+        assert_eq!((world.gateway.child_count(), counts.authenticated), (1, 1));
+    }
+}
+
+#[test]
+fn k2_130_two_hundred_rekeys_of_the_ike_sa_by_us_lose_nothing() {
+    let mut world = up(lasting(Some(HOUR), Some(10 * SECOND), None, 3));
+    nothing_is_lost(&mut world, 1700);
+    let counts = world.gateway.counts();
+    assert!(counts.ikes_by_client >= 200, "{counts:?}");
+    assert!(counts.deletes >= counts.ikes_by_client - 1, "K2-130: each old one is deleted: {counts:?}");
+    assert_eq!((world.gateway.child_count(), counts.authenticated), (1, 1));
+    assert!(world.gateway.sa_count() <= 2);
+}
+
+#[test]
+fn k2_130_two_hundred_rekeys_of_the_ike_sa_by_the_gateway_lose_nothing() {
+    let mut scene = lasting(Some(HOUR), None, None, 4);
+    scene.gateway.ike_rekey = Some(8 * SECOND);
+    let mut world = up(scene);
+    nothing_is_lost(&mut world, 1700);
+    let counts = world.gateway.counts();
+    assert!(counts.ikes_by_gateway >= 200, "{counts:?}");
+    assert_eq!((world.gateway.child_count(), counts.authenticated), (1, 1));
+    assert!(world.gateway.sa_count() <= 2);
+}
+
+#[test]
+fn k2_130_a_child_is_rekeyed_with_the_keys_of_the_new_ike_sa() {
+    for by_us in [true, false] {
+        let mut scene = lasting(Some(30 * SECOND), by_us.then_some(20 * SECOND), None, 5);
+        scene.gateway.ike_rekey = (!by_us).then_some(13 * SECOND);
+        scene.gateway.child_rekey = Some(35 * SECOND);
+        let mut world = up(scene);
+        nothing_is_lost(&mut world, 300);
+        assert!(rekeyed(&world, Side::Us) >= 9, "{:?}", world.gateway.counts());
+    }
+}
+
+#[test]
+fn k2_136_packets_and_octets_lead_to_a_rekey_before_they_are_used_up() {
+    for limit in
+        [Lifetime { packets: Some(40), ..Lifetime::default() }, Lifetime { bytes: Some(4000), ..Lifetime::default() }]
+    {
+        let mut scene = lasting(None, None, None, 6);
+        scene.client.profile.child.lifetime = limit;
+        let mut world = up(scene);
+        nothing_is_lost(&mut world, 60);
+        assert!(rekeyed(&world, Side::Us) >= 10, "{limit:?}: {:?}", world.gateway.counts());
+    }
+}
+
+#[test]
+fn k2_132_the_group_is_proven_before_the_tunnel_is_ready() {
+    let world = up(lasting(None, None, Some(Group::Ecp256), 7));
+    let told = world.told();
+    let place = |wanted: &Progress| told.iter().position(|told| *told == wanted);
+    let verified = place(&Progress::PfsVerified { group: Group::Ecp256 });
+    assert!(verified.is_some() && verified < place(&Progress::Up), "{told:?}");
+}
+
+#[test]
+fn k2_132_a_group_that_the_gateway_does_not_take_is_found_right_after_connecting() {
+    for theirs in [None, Some(Group::Ecp384)] {
+        let mut scene = lasting(None, None, Some(Group::Ecp256), 8);
+        scene.gateway.pfs = theirs;
+        let mut world = World::new(scene);
+        assert!(!world.run_until_up(MINUTE));
+        let failures = failures(&world);
+        assert!(matches!(failures[0], Failure::PfsRefused { .. }), "{failures:?}");
+    }
+}
+
+#[test]
+fn k2_132_without_the_proof_a_wrong_group_shows_at_the_first_rekey_and_the_tunnel_comes_back() {
+    let mut scene = lasting(Some(60 * SECOND), None, Some(Group::Ecp256), 9);
+    scene.client.profile.child.verify_pfs = false;
+    scene.gateway.pfs = None;
+    let mut world = up(scene);
+    world.run(50 * SECOND);
+    assert!(world.client.is_up(), "a refused rekey ends nothing");
+    let notices = world.told().iter().filter(|told| matches!(told, Progress::Notice(_))).count();
+    assert!(notices >= 1);
+    world.run(15 * SECOND);
+    assert!(matches!(failures(&world)[..], [Failure::LifetimeEnded]), "{:?}", failures(&world));
+    assert!(world.run_until_up(MINUTE));
+}
+
+#[test]
+fn k2_132_the_group_that_the_gateway_wants_is_used_if_it_was_offered() {
+    let mut scene = lasting(Some(20 * SECOND), None, Some(Group::Ecp256), 10);
+    scene.client.profile.child.offers[0].pfs = vec![Group::Curve25519, Group::Ecp256];
+    let mut world = up(scene);
+    nothing_is_lost(&mut world, 60);
+    assert!(world.told().contains(&&Progress::PfsVerified { group: Group::Ecp256 }));
+}
+
+#[test]
+fn k2_125_k2_134_refusals_are_retried_and_end_in_a_new_tunnel_not_in_silence() {
+    // TEMPORARY_FAILURE, NO_ADDITIONAL_SAS, NO_PROPOSAL_CHOSEN, an unknown error.
+    for refusal in [43, 35, 14, 9999] {
+        let mut world = up(lasting(Some(60 * SECOND), None, None, 11));
+        world.gateway.settings_mut().impairments = vec![Impairment::RefuseRekey(refusal)];
+        assert_eq!(pings(&mut world, 580), 580, "{refusal}: until the end");
+        world.run(SECOND * 5);
+        assert!(matches!(failures(&world)[..], [Failure::LifetimeEnded]), "{refusal}: {:?}", failures(&world));
+        let refused = world.told().iter().filter(|told| matches!(told, Progress::Notice(_))).count();
+        assert!((2..15).contains(&refused), "{refusal}: {refused} attempts");
+        assert!(world.run_until_up(MINUTE));
+        assert_eq!(pings(&mut world, 5), 5, "{refusal}");
+    }
+}
+
+#[test]
+fn k2_125_a_refusal_that_ends_costs_nothing() {
+    let mut world = up(lasting(Some(60 * SECOND), Some(60 * SECOND), None, 12));
+    world.gateway.settings_mut().impairments = vec![Impairment::RefuseRekey(43)];
+    nothing_is_lost(&mut world, 54);
+    world.gateway.settings_mut().impairments.clear();
+    nothing_is_lost(&mut world, 100);
+    assert!(rekeyed(&world, Side::Us) >= 1);
+    assert!(world.told().contains(&&Progress::IkeRenewed));
+}
+
+#[test]
+fn k2_126_a_child_that_the_gateway_forgot_is_made_anew_under_the_same_ike_sa() {
+    let mut world = up(lasting(Some(30 * SECOND), None, Some(Group::Ecp256), 18));
+    world.gateway.forget_children();
+    assert_eq!(pings(&mut world, 5), 0);
+    world.run(30 * SECOND);
+    assert_eq!(world.gateway.child_count(), 1);
+    nothing_is_lost(&mut world, 60);
+    assert_eq!(world.gateway.counts().authenticated, 1);
+}
+
+#[test]
+fn k2_133_narrower_selectors_are_refused_and_the_old_sa_stays() {
+    let mut world = up(lasting(Some(60 * SECOND), None, None, 13));
+    world.gateway.settings_mut().impairments = vec![Impairment::NarrowRekey];
+    nothing_is_lost(&mut world, 54);
+    assert_eq!(rekeyed(&world, Side::Us), 0);
+    assert!(world.gateway.counts().child_deletes >= 1, "what the gateway made is deleted");
+    world.gateway.settings_mut().impairments.clear();
+    nothing_is_lost(&mut world, 30);
+    assert!(rekeyed(&world, Side::Us) >= 1);
+}
+
+#[test]
+fn k2_135_an_ike_sa_that_cannot_be_rekeyed_is_made_anew() {
+    let mut world = up(lasting(None, Some(60 * SECOND), None, 14));
+    world.gateway.settings_mut().impairments = vec![Impairment::RefuseRekey(14)];
+    world.run(62 * SECOND);
+    assert!(matches!(failures(&world)[..], [Failure::LifetimeEnded]), "{:?}", failures(&world));
+    assert!(world.run_until_up(MINUTE));
+}
+
+#[test]
+fn closing_in_the_middle_of_any_rekey_is_confirmed() {
+    for ike in [false, true] {
+        for by_us in [false, true] {
+            for delay in [0, 3, 6, 11, 16, 21] {
+                let time = by_us.then_some(20 * SECOND);
+                let mut world = up(lasting(time.filter(|_| !ike), time.filter(|_| ike), None, 15));
+                let done = if by_us {
+                    let sent = world.wire.len();
+                    world.run_until(MINUTE, |world| world.wire.len() > sent)
+                } else if ike {
+                    world.gateway.rekey_ike(world.now())
+                } else {
+                    world.gateway.rekey_child(world.now())
+                };
+                assert!(done);
+                world.run(Duration::from_millis(delay));
+                assert!(world.close(MINUTE), "ike {ike}, by us {by_us}, {delay} ms");
+                assert_eq!(world.client.closed, Some(true), "ike {ike}, by us {by_us}, {delay} ms");
+            }
+        }
+    }
+}
+
+/// Datagrams of a session in which everything is rekeyed once by either side.
+fn session(fault: Option<(u64, Fault)>) -> World {
+    let mut scene = lasting(Some(40 * SECOND), Some(60 * SECOND), Some(Group::Curve25519), 16);
+    scene.gateway.child_rekey = Some(35 * SECOND);
+    scene.gateway.ike_rekey = Some(45 * SECOND);
+    let mut world = World::new(scene);
+    if let Some((number, fault)) = fault {
+        world.link.fault(number, fault);
+    }
+    assert!(world.run_until_up(10 * MINUTE), "{fault:?}: {:?}", world.told());
+    world.run(3 * MINUTE);
+    assert!(world.client.is_up() || world.run_until_up(10 * MINUTE), "{fault:?}: {:?}", world.told());
+    world
+}
+
+#[test]
+fn every_message_of_a_rekeying_session_may_be_lost_doubled_late_or_broken() {
+    let whole = session(None);
+    let count = whole.link.carried();
+    assert!(failures(&whole).is_empty());
+    assert!(count > 30, "{count} datagrams");
+    for number in 0..count {
+        for fault in [
+            Fault::Drop,
+            Fault::Double,
+            Fault::Delay(Duration::from_millis(300)),
+            Fault::Delay(3 * SECOND),
+            Fault::Delay(40 * SECOND),
+            Fault::Flip(20 + number as usize % 40, 1 << (number % 8)),
+            Fault::Cut(number as usize % 60),
+        ] {
+            let mut world = session(Some((number, fault)));
+            assert_eq!(pings(&mut world, 2), 2, "datagram {number}, {fault:?}: no traffic");
+            // One lost message is repeated: the tunnel does not end for it.
+            assert!(failures(&world).is_empty(), "datagram {number}, {fault:?}: {:?}", failures(&world));
+        }
+    }
+}
+
+#[test]
+fn thirty_days_with_jitter_and_no_end() {
+    let day = 24 * HOUR;
+    let mut scene = lasting(Some(HOUR), Some(4 * HOUR), None, 17);
+    scene.quality = Quality {
+        loss: 10,
+        duplication: 10,
+        corruption: 2,
+        delay: Duration::from_millis(20),
+        jitter: Duration::from_millis(30),
+    };
+    scene.gateway.child_rekey = Some(50 * MINUTE);
+    scene.gateway.ike_rekey = Some(3 * HOUR);
+    let mut world = up(scene);
+    for _ in 0..30 {
+        world.run(day);
+        assert!(failures(&world).is_empty(), "{:?}", failures(&world));
+    }
+    let counts = world.gateway.counts();
+    assert!(counts.children_by_client + counts.children_by_gateway > 700, "{counts:?}");
+    assert!(counts.ikes_by_client + counts.ikes_by_gateway > 180, "{counts:?}");
+    assert!(world.gateway.sa_count() <= 3 && world.gateway.child_count() <= 2);
+    assert!(world.close(MINUTE));
+}
