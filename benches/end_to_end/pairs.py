@@ -34,6 +34,9 @@ class Vpnd(Pair):
             self.planes.append(plane)
         # As vpnd sets it: src/os/netlink.rs.
         self.address_ends("t0", "txqueuelen", 2000)
+        for namespace in self.ends:
+            # As vpnd makes its device.
+            run("tc", "-n", namespace, "qdisc", "replace", "dev", "t0", "root", "noqueue")
 
     def counts(self):
         """Ends both and gives what they counted."""

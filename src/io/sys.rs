@@ -140,6 +140,18 @@ pub(super) fn option(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) 
     Ok(value)
 }
 
+/// Datagrams that a socket dropped since it was made, for want of room above all. The kernel counts 32 bits.
+pub(super) fn drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
+    let mut values = [0_u32; DROPS + 1];
+    let mut len = socklen(mem::size_of_val(&values));
+    // SAFETY: the pointers are to `values` and its length, both ours; the kernel writes no more than that.
+    checked(unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, values.as_mut_ptr().cast(), &raw mut len)
+    })?;
+    Ok(values[DROPS])
+}
+
 /// One datagram that was received, or room for one.
 #[derive(Debug)]
 pub struct Arrival<'a> {

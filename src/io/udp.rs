@@ -160,6 +160,11 @@ impl UdpSocket {
         Ok(u16::try_from(sys::option(probe.as_fd(), level, name)?).unwrap_or(u16::MAX))
     }
 
+    /// Datagrams that arrived and were dropped by the kernel because the buffer was full; 0 where it does not tell. Counts to 2^32 and begins anew.
+    pub fn overrun(&self) -> u32 {
+        sys::drops(self.socket.as_fd()).unwrap_or(0)
+    }
+
     /// Sends one IKE message on `path`, with the non-ESP marker where the path has it. A full buffer drops it: IKE repeats.
     ///
     /// # Errors
@@ -443,6 +448,22 @@ mod tests {
         for body in list {
             assert_eq!(receive_one(&b).0, body);
         }
+    }
+
+    #[test]
+    fn datagrams_that_find_no_room_are_counted() {
+        let a = loopback();
+        let bind = a.bound();
+        let options = UdpOptions { buffers: 0, receive_trains: false, ..UdpOptions::towards(bind.ip()) };
+        let b = UdpSocket::bind(&UdpOptions { bind: SocketAddr::new(bind.ip(), 0), ..options }).unwrap();
+        assert_eq!(b.overrun(), 0);
+        let departure = Departure { head: b"", body: &[0; 1000], to: b.bound(), tos: 0 };
+        assert_eq!(a.send_all([departure; 50].into_iter(), &mut a.send_trains()).0, 50);
+        let mut memory = [[0_u8; 1000]; BATCH];
+        let mut arrivals = memory.each_mut().map(|buffer| Arrival::new(&mut buffer[..]));
+        let received = b.receive(&mut arrivals).unwrap();
+        assert_eq!(received + usize::try_from(b.overrun()).unwrap(), 50);
+        assert!(b.overrun() > 0, "{received}");
     }
 
     #[test]

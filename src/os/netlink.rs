@@ -2,8 +2,11 @@
 
 use std::io;
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 use rtnetlink::{Handle, LinkUnspec, new_connection};
 use tokio::task::JoinHandle;
 
@@ -48,7 +51,28 @@ impl Netlink {
         let queue = LinkAttribute::TxQueueLen(QUEUE);
         let link = LinkUnspec::new_with_index(index).mtu(u32::from(mtu));
         let message = link.append_extra_attribute(group).append_extra_attribute(queue).up().build();
-        self.handle.link().change(message).execute().await.map_err(into_io)
+        self.handle.link().change(message).execute().await.map_err(into_io)?;
+        // A queueing discipline has nothing to do before a device that takes every packet at once, and hides from senders what the device drops.
+        if let Err(error) = self.take_queue_away(index).await {
+            tracing::debug!(%error, "the device keeps its queueing discipline");
+        }
+        Ok(())
+    }
+
+    async fn take_queue_away(&self, index: u32) -> io::Result<()> {
+        let index = i32::try_from(index).map_err(io::Error::other)?;
+        let mut message = TcMessage::with_index(index);
+        message.header.parent = TcHandle::ROOT;
+        message.attributes.push(TcAttribute::Kind("noqueue".to_owned()));
+        let mut request = NetlinkMessage::from(RouteNetlinkMessage::NewQueueDiscipline(message));
+        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+        let mut answers = self.handle.clone().request(request).map_err(into_io)?;
+        while let Some(answer) = answers.next().await {
+            if let NetlinkPayload::Error(refusal) = answer.payload {
+                return if refusal.code.is_some() { Err(refusal.to_io()) } else { Ok(()) };
+            }
+        }
+        Ok(())
     }
 }
 

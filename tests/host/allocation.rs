@@ -17,7 +17,8 @@ use vpnd::sa::suite::EspSuite;
 use vpnd::time::Instant;
 
 use crate::namespace::thread_id;
-use crate::pair::{CHILD, GCM, inbound_sa, keys_towards, outbound_sa};
+use crate::pair::{CBC, CHILD, GCM, Pair, inbound_sa, keys_towards, outbound_sa};
+use crate::traffic::{echo, exchange_datagrams};
 
 struct Counting;
 
@@ -225,5 +226,40 @@ fn no_backend_for_batches_allocates() {
             });
             assert_eq!(allocations, 0, "{protection:?}, {backend:?}");
         }
+    }
+}
+/// The data threads of the process that live in the network namespace of thread `sibling`.
+fn data_threads_beside(sibling: i32) -> Vec<i32> {
+    let namespace = |thread: i32| std::fs::read_link(format!("/proc/self/task/{thread}/ns/net")).ok();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let all = tasks.map(|task| task.unwrap().file_name().to_str().unwrap().parse::<i32>().unwrap());
+    all.filter(|thread| {
+        let name = std::fs::read_to_string(format!("/proc/self/task/{thread}/comm")).unwrap_or_default();
+        matches!(name.trim(), "vpnd-outbound" | "vpnd-inbound") && namespace(*thread) == namespace(sibling)
+    })
+    .collect()
+}
+
+#[test]
+fn the_running_threads_allocate_nothing_for_packets() {
+    for protection in [GCM, CBC] {
+        let pair = Pair::new("ipv4");
+        pair.install(protection);
+        let threads: Vec<i32> =
+            pair.ends.iter().flat_map(|end| data_threads_beside(end.namespace.run(thread_id))).collect();
+        assert_eq!(threads.len(), 4);
+        let lengths: Vec<usize> = (0..300).map(|number| number * 379 % 1353).collect();
+        let traffic = || {
+            for address in ["10.9.2.1", "2001:db8:20::1"] {
+                echo(&pair, address, 1_000_000);
+                exchange_datagrams(&pair, address, &lengths);
+            }
+        };
+        traffic();
+        let before: Vec<u64> = threads.iter().map(|thread| allocations_of(*thread)).collect();
+        assert!(before.iter().all(|count| *count > 0), "the counting does not see the threads: {before:?}");
+        traffic();
+        let after: Vec<u64> = threads.iter().map(|thread| allocations_of(*thread)).collect();
+        assert_eq!(before, after, "{protection:?}");
     }
 }

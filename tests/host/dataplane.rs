@@ -10,16 +10,15 @@ use vpnd::sa::suite::EspSuite;
 
 use crate::namespace::ip;
 use crate::pair::{CBC, CHILD, End, GCM, Pair, expect_report, wait_for};
-use crate::traffic::{echo, exchange_datagrams};
+use crate::traffic::echo;
 
 #[test]
-fn t_14_tcp_and_udp_pass_both_ways_for_every_pair_of_families() {
+fn t_14_tcp_passes_both_ways_for_every_pair_of_families() {
     for (outer, protection) in [("ipv4", GCM), ("ipv6", CBC)] {
         let mut pair = Pair::new(outer);
         pair.install(protection);
         for inner in ["10.9.2.1", "2001:db8:20::1"] {
             echo(&pair, inner, 1_000_000);
-            exchange_datagrams(&pair, inner, 50);
         }
         let [first, second] = &mut pair.ends;
         expect_report(second, |report| matches!(report, DataReport::InboundSeen { child: CHILD, .. }));

@@ -30,7 +30,7 @@ pub(crate) fn nft(arguments: &str) -> String {
     run("nft", arguments)
 }
 
-fn run(program: &str, arguments: &str) -> String {
+pub(crate) fn run(program: &str, arguments: &str) -> String {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new(program).args(arguments.split_whitespace()).output();
     let output = output.unwrap_or_else(|error| panic!("{program} is needed: {error}"));

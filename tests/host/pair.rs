@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vpnd::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection, ProtectionKeys};
 use vpnd::crypto::secret::Secret;
-use vpnd::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents};
+use vpnd::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, InboundCounters, OutboundCounters};
 use vpnd::io::batch::Gateway;
 use vpnd::io::tun::{Offload, Tun};
 use vpnd::io::udp::{UdpOptions, UdpSocket, UdpSockets};
@@ -19,7 +19,7 @@ use vpnd::sa::selector::Selector;
 use vpnd::sa::spi::{InboundSpi, OutboundSpi};
 use vpnd::sa::suite::EspSuite;
 
-use crate::namespace::{Namespace, ip, thread_id};
+use crate::namespace::{Namespace, ip, run, thread_id};
 
 pub(crate) const GCM: Protection = Protection::Aead(Aead::AesGcm(AesKey::Aes256, GcmIcv::Sixteen));
 pub(crate) const CBC: Protection =
@@ -42,6 +42,15 @@ pub(crate) struct End {
 /// Two ends with outer and inner addresses of both families. `.1` is the first, `.2` the second.
 pub(crate) struct Pair {
     pub(crate) ends: [End; 2],
+    /// Where both send to, if not to each other.
+    via: Option<SocketAddr>,
+}
+
+/// Octets of a packet on the devices `t0` and `outer`.
+#[derive(Clone, Copy)]
+pub(crate) struct Mtu {
+    pub(crate) inner: u16,
+    pub(crate) outer: u16,
 }
 
 impl Pair {
@@ -51,6 +60,14 @@ impl Pair {
 
     /// With at most this offload at both devices.
     pub(crate) fn with_offload(outer_family: &str, offload: Offload) -> Self {
+        Self::made(outer_family, offload, Mtu { inner: 1400, outer: 1500 })
+    }
+
+    pub(crate) fn with_mtu(outer_family: &str, mtu: Mtu) -> Self {
+        Self::made(outer_family, Offload::Udp, mtu)
+    }
+
+    fn made(outer_family: &str, offload: Offload, mtu: Mtu) -> Self {
         let namespaces = [Namespace::new(), Namespace::new()];
         let other = namespaces[1].run(thread_id);
         namespaces[0].run(move || {
@@ -60,19 +77,34 @@ impl Pair {
         let mut number = 0_u8;
         let ends = namespaces.map(|namespace| {
             number += 1;
-            End::new(namespace, number, outer_family, offload)
+            End::new(namespace, number, outer_family, offload, mtu)
         });
-        let pair = Self { ends };
-        for (end, peer) in [(0, 1), (1, 0)] {
-            let remote = pair.ends[peer].outer.ip();
-            let gateway = Gateway { remote, local: pair.ends[end].outer, bare_port: Some(500) };
-            wait_for(pair.ends[end].plane.admit(vec![gateway])).unwrap();
-        }
+        let pair = Self { ends, via: None };
+        pair.admit();
         pair
     }
 
+    /// Both ends take `via` for the other; whoever has that address passes on what they send.
+    pub(crate) fn send_through(&mut self, via: SocketAddr) {
+        self.via = Some(via);
+        self.admit();
+    }
+
+    fn admit(&self) {
+        for (from, end) in self.ends.iter().enumerate() {
+            let gateway = Gateway { remote: self.path(from).remote.ip(), local: end.outer, bare_port: Some(500) };
+            wait_for(end.plane.admit(vec![gateway])).unwrap();
+        }
+    }
+
     pub(crate) fn path(&self, from: usize) -> Path {
-        Path { local: self.ends[from].outer, remote: self.ends[1 - from].outer, framing: Framing::Marked }
+        let remote = self.via.unwrap_or(self.ends[1 - from].outer);
+        Path { local: self.ends[from].outer, remote, framing: Framing::Marked }
+    }
+
+    /// What both ends counted, the first's first.
+    pub(crate) fn counters(&self) -> [(OutboundCounters, InboundCounters); 2] {
+        [0, 1].map(|end| wait_for(self.ends[end].plane.counters()).unwrap())
     }
 
     /// Installs one child SA in both ends.
@@ -129,7 +161,7 @@ pub(crate) fn outbound_sa(end: usize, suite: EspSuite, path: Path) -> OutboundPa
 }
 
 impl End {
-    fn new(namespace: Namespace, number: u8, outer_family: &str, offload: Offload) -> Self {
+    fn new(namespace: Namespace, number: u8, outer_family: &str, offload: Offload, mtu: Mtu) -> Self {
         let outer_ip: IpAddr = match outer_family {
             "ipv4" => format!("192.0.2.{number}").parse().unwrap(),
             _ => format!("2001:db8:2::{number}").parse().unwrap(),
@@ -140,8 +172,8 @@ impl End {
             for command in [
                 "link set outer addrgenmode none".to_owned(),
                 "link set t0 addrgenmode none".to_owned(),
-                "link set outer up".to_owned(),
-                "link set t0 mtu 1400 up".to_owned(),
+                format!("link set outer mtu {} up", mtu.outer),
+                format!("link set t0 mtu {} up", mtu.inner),
                 format!("addr add 192.0.2.{number}/24 dev outer"),
                 format!("-6 addr add 2001:db8:2::{number}/64 dev outer nodad"),
                 format!("addr add 10.9.{number}.1/32 dev t0"),
@@ -151,6 +183,8 @@ impl End {
             ] {
                 ip(&command);
             }
+            // As `os` makes it.
+            run("tc", "qdisc replace dev t0 root noqueue");
             let bind = SocketAddr::new(outer_ip, 0);
             let socket = UdpSocket::bind(&UdpOptions { bind, ..UdpOptions::towards(outer_ip) }).unwrap();
             let outer = socket.bound();

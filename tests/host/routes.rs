@@ -109,6 +109,8 @@ fn a_plan_makes_link_address_and_routes_and_undo_leaves_nothing_of_it() {
         host.apply(&plan).await.unwrap();
         let link = ip("link show t0");
         assert!(link.contains("mtu 1400") && link.contains("UP") && link.contains("qlen 2000"), "{link}");
+        // Senders on this host are told at once what the device has no room for.
+        assert!(link.contains("qdisc noqueue"), "{link}");
         let route = ip("route get 10.250.0.5");
         assert!(route.contains("dev t0 table 118 src 10.200.0.7"), "{route}");
         let route = ip("-6 route get 2001:db8:8::5");

@@ -34,7 +34,7 @@ pub(super) struct InboundThread {
     gateways: Vec<Gateway>,
     batch: Batch,
     delivery: Delivery,
-    /// What `path`, `batch` and `delivery` count stays empty here.
+    /// What `path`, `batch`, `delivery` and the sockets count stays empty here.
     counters: InboundCounters,
 }
 
@@ -116,6 +116,7 @@ impl InboundThread {
         let delivered = self.delivery.delivered();
         InboundCounters {
             path: self.path.counters().clone(),
+            overrun: self.sockets.iter().map(|socket| u64::from(socket.overrun())).sum(),
             cut_trains: self.batch.truncated_trains(),
             undelivered: delivered.refused,
             merged: delivered.merged,

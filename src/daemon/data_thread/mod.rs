@@ -122,6 +122,8 @@ pub struct InboundCounters {
     pub foreign: u64,
     /// Datagrams that were longer than any may be.
     pub truncated: u64,
+    /// Datagrams that the sockets had no room for when they came.
+    pub overrun: u64,
     /// IKE messages that the control thread had no room for.
     pub unheard: u64,
     /// Trains with more datagrams than there can be: those beyond were dropped.
