@@ -3,5 +3,6 @@
 pub mod data_thread;
 pub mod logging;
 pub mod privilege;
+mod rivals;
 pub mod start;
 pub mod supervisor;

@@ -14,6 +14,7 @@ use crate::config::{self, Children, Config, Secrets};
 use crate::crypto::random::Random;
 use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents};
 use crate::daemon::privilege::{protect_memory, require_net_admin};
+use crate::daemon::rivals::Rivals;
 use crate::daemon::start::{StartError, open_sockets};
 use crate::esp::mtu::tunnel_mtu;
 use crate::ike::action::ChildUp;
@@ -24,6 +25,7 @@ use crate::os::host::Host;
 use crate::os::plan::{DefaultRoute, HostPlan, HostSettings, KillSwitch, Outside, Routes, Step, TunnelFacts};
 use crate::os::random::OsRandom;
 use crate::os::resolve::resolve;
+use crate::os::watch::{News, Watch};
 use crate::time::Instant;
 use crate::tunnel::progress::Progress;
 use crate::tunnel::settings::IKE_PORT;
@@ -98,6 +100,8 @@ pub async fn run(
         data,
         host,
         host_settings,
+        watch: watch(config),
+        rivals: Rivals::default(),
         tell,
         lookup: None,
         give_up,
@@ -120,6 +124,8 @@ struct Driver<'a> {
     data: DataPlane,
     host: Host,
     host_settings: HostSettings,
+    watch: Option<Watch>,
+    rivals: Rivals,
     tell: &'a mut dyn FnMut(&Progress),
     lookup: Option<Lookup>,
     give_up: Option<Instant>,
@@ -147,6 +153,7 @@ impl Driver<'_> {
                     DataNews::Failed(failure) => self.outcome = Some(Outcome::Broken(failure.to_string())),
                 },
                 Some(ike) = events.ike.recv() => self.tunnel.handle_datagram(self.clock.now(), ike.path, &ike.message),
+                news = watched(&mut self.watch) => self.route_news(news).await,
                 answer = finished(&mut self.lookup) => self.tunnel.handle_resolved(self.clock.now(), answer),
                 () = sleep(timeout) => self.tunnel.handle_timeout(self.clock.now()),
                 () = sleep(give_up) => self.stop_trying(),
@@ -169,6 +176,20 @@ impl Driver<'_> {
         if matches!(outcome, Outcome::Broken(_)) && self.host.steps().next().is_some() {
             let text = "the subnets stay closed until the next start, or until `vpnd repair` opens them";
             (self.tell)(&Progress::Notice(text.into()));
+        }
+    }
+
+    /// Others change routes, too. What they take of ours is put back.
+    async fn route_news(&mut self, news: News) {
+        let text = match news {
+            News::Removed => {
+                let restored = self.host.restore().await;
+                self.rivals.restored(&restored)
+            }
+            News::Route { .. } | News::Rule { .. } => self.rivals.made(news, &self.host_settings),
+        };
+        if let Some(text) = text {
+            (self.tell)(&Progress::Notice(text));
         }
     }
 
@@ -318,6 +339,24 @@ fn smallest_mtu(children: &[ChildUp], link: u16) -> Option<u16> {
 
 const fn host_len(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// Who makes the routes himself is not told of them.
+fn watch(config: &Config) -> Option<Watch> {
+    if !config.routes() {
+        return None;
+    }
+    Watch::start()
+        .inspect_err(|error| tracing::warn!(%error, "changes of routes by other programs are not noticed"))
+        .ok()
+}
+
+/// What happens to the routes next; never when they are not watched.
+async fn watched(watch: &mut Option<Watch>) -> News {
+    match watch {
+        Some(watch) => watch.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The look-up's answer, once; never when there is none under way.

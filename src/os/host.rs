@@ -200,6 +200,30 @@ impl Host {
         self.carry_out(step).await
     }
 
+    /// Carries out again what somebody else took back of routes and rules: those steps.
+    pub async fn restore(&mut self) -> Vec<Step> {
+        let mut restored = Vec::new();
+        for done in &self.done {
+            let was_missing = match &done.change {
+                Some(Change::Lookup(family)) => rule::add_lookup(&self.netlink, *family).await,
+                Some(Change::ReversePath { gateway, port }) => {
+                    rule::add_reverse_path(&self.netlink, *gateway, *port).await
+                }
+                Some(Change::Route(route)) => match route::add(&self.netlink, route).await {
+                    Err(error) if exists(&error) => Ok(false),
+                    other => other.map(|()| true),
+                },
+                Some(Change::Address { .. }) | None => Ok(false),
+            };
+            match was_missing {
+                Ok(true) => restored.push(done.step.clone()),
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%error, step = %done.step, "what was removed could not be set again"),
+            }
+        }
+        restored
+    }
+
     /// The steps that are in force.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.done.iter().map(|done| &done.step)
@@ -313,14 +337,14 @@ impl Host {
             Step::Lookup { family } => {
                 let change = Change::Lookup(*family);
                 self.remember(&change);
-                let result = rule::add_lookup(&self.netlink, *family).await;
+                let result = rule::add_lookup(&self.netlink, *family).await.map(drop);
                 self.done_or_needless(change, *family, step, result)?
             }
             Step::ReversePath { gateway, port } => {
                 let change = Change::ReversePath { gateway: *gateway, port: *port };
                 self.remember(&change);
-                let result = rule::add_reverse_path(&self.netlink, *gateway, *port).await.map_err(refused(step));
-                Some(self.forget_if_failed(change, result)?)
+                let result = rule::add_reverse_path(&self.netlink, *gateway, *port).await;
+                Some(self.forget_if_failed(change, result.map(drop).map_err(refused(step)))?)
             }
             Step::Close { destination } => {
                 let route = Route { destination: *destination, way: Way::Unreachable, metric: self.closed_metric };

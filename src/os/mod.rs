@@ -15,6 +15,7 @@ pub mod resolve;
 pub mod route;
 mod rule;
 pub mod sys;
+pub mod watch;
 
 /// The number by which everything on a host that is vpnd's is known: routing table, route protocol, rule priority, firewall mark,
 /// group of its devices. Nobody has registered it.

@@ -65,6 +65,13 @@ pub struct HostSettings {
     pub kill_switch: KillSwitch,
 }
 
+impl HostSettings {
+    /// The configured subnet that holds all of `destination`, if there is one.
+    pub fn covering(&self, destination: Prefix) -> Option<Prefix> {
+        self.configured.iter().flat_map(prefixes).find(|subnet| subnet.covers(destination))
+    }
+}
+
 /// What is known of a tunnel when it comes up.
 #[derive(Clone, Debug)]
 pub struct TunnelFacts<'a> {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
 use rtnetlink::RouteMessageBuilder;
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -70,7 +71,7 @@ pub(super) async fn unreachable(netlink: &Netlink, metric: u32) -> io::Result<Ve
             if message.header.kind != RouteType::Unreachable || !has_metric {
                 continue;
             }
-            if let Some(destination) = destination(&message, family) {
+            if let Some(destination) = destination(&message) {
                 found.push(Route { destination, way: Way::Unreachable, metric });
             }
         }
@@ -94,14 +95,21 @@ async fn in_table(netlink: &Netlink, family: Family) -> io::Result<Vec<RouteMess
     Ok(found)
 }
 
-fn destination(message: &RouteMessage, family: Family) -> Option<Prefix> {
+/// Where a route of either address family leads to; `None` for those of others.
+pub(super) fn destination(message: &RouteMessage) -> Option<Prefix> {
     let address = message.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
         RouteAttribute::Destination(RouteAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
         _ => None,
     });
     // The kernel leaves the address of a default route out.
-    Prefix::new(address.unwrap_or(Prefix::all(family).address()), message.header.destination_prefix_length)
+    let address = match (address, message.header.address_family) {
+        (Some(address), _) => address,
+        (None, AddressFamily::Inet) => Prefix::all(Family::Ipv4).address(),
+        (None, AddressFamily::Inet6) => Prefix::all(Family::Ipv6).address(),
+        _ => return None,
+    };
+    Prefix::new(address, message.header.destination_prefix_length)
 }
 
 fn message(route: &Route) -> RouteMessage {

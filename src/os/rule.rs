@@ -16,15 +16,15 @@ use crate::os::route::{self, ROUTE_PROTOCOL, TABLE};
 use crate::os::{MARK, NUMBER};
 
 /// Before all rules that a host has by itself, but for the one of its own addresses (0). The exemption stands before the rule.
-const PRIORITY: u32 = NUMBER as u32;
+pub(super) const PRIORITY: u32 = NUMBER as u32;
 const REVERSE_PATH_PRIORITY: u32 = PRIORITY.saturating_sub(1);
 
 /// The table that every host has (linux/rtnetlink.h `RT_TABLE_MAIN`).
 const MAIN_TABLE: u8 = 254;
 
 /// Has vpnd's table asked for all packets of the family that do not carry vpnd's mark. A rule that is there already is well:
-/// every vpnd in the network namespace uses the same.
-pub(super) async fn add_lookup(netlink: &Netlink, family: Family) -> io::Result<()> {
+/// every vpnd in the network namespace uses the same. Gives whether it was not there.
+pub(super) async fn add_lookup(netlink: &Netlink, family: Family) -> io::Result<bool> {
     add(netlink, lookup(family)).await
 }
 
@@ -34,8 +34,9 @@ pub(super) async fn remove_lookup_if_unused(netlink: &Netlink, family: Family) -
 }
 
 /// Exempts UDP from our port to the gateway, and with it the question of the reverse path filter for what comes from there: the
-/// filter knows no mark, but it exchanges addresses and ports. Nobody else can have the port while our socket is bound to it.
-pub(super) async fn add_reverse_path(netlink: &Netlink, gateway: Ipv4Addr, port: u16) -> io::Result<()> {
+/// filter knows no mark, but it exchanges addresses and ports. Nobody else can have the port while our socket is bound to it. Gives whether
+/// it was not there.
+pub(super) async fn add_reverse_path(netlink: &Netlink, gateway: Ipv4Addr, port: u16) -> io::Result<bool> {
     add(netlink, reverse_path(gateway, port)).await
 }
 
@@ -75,12 +76,12 @@ fn to_table(family: Family, table: u8, priority: u32) -> RuleMessage {
     message
 }
 
-async fn add(netlink: &Netlink, rule: RuleMessage) -> io::Result<()> {
+async fn add(netlink: &Netlink, rule: RuleMessage) -> io::Result<bool> {
     let mut request = netlink.handle.rule().add();
     *request.message_mut() = rule;
     match request.execute().await.map_err(into_io) {
-        Err(error) if exists(&error) => Ok(()),
-        other => other,
+        Err(error) if exists(&error) => Ok(false),
+        other => other.map(|()| true),
     }
 }
 

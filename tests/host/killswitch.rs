@@ -6,6 +6,8 @@ use vpnd::config::Nftables;
 use vpnd::io::tun::Tun;
 use vpnd::os::host::Host;
 use vpnd::os::plan::{HostPlan, HostSettings, KillSwitch, Outside};
+use vpnd::os::prefix::Prefix;
+use vpnd::os::watch::{News, Watch};
 
 use crate::namespace::{Namespace, close, enter_new, ip, nft, thread_id, with_uplink};
 use crate::routes::{Scratch, everything, is_unreachable, of, run, settings};
@@ -325,4 +327,47 @@ fn the_last_gateway_that_is_tried_is_the_one_whose_answers_pass_the_reverse_path
         host.undo().await.unwrap();
     });
     assert_eq!(everything(), before);
+}
+
+#[test]
+fn l_06_what_another_program_takes_away_is_noticed_and_set_again() {
+    enter_new();
+    with_uplink();
+    let scratch = Scratch::new("watched");
+    let _tun = Tun::open("t0").unwrap();
+    run(async {
+        let (mut host, _) = start(&scratch).await;
+        host.apply(&up()).await.unwrap();
+        let mut watch = Watch::start().unwrap();
+        let (before, steps) = (everything(), host.steps().count());
+        assert_eq!(host.restore().await, []);
+
+        ip("rule delete pref 118");
+        assert_eq!(watch.next().await, News::Removed);
+        assert_eq!(host.restore().await.len(), 1);
+        ip("-6 route flush table 118");
+        assert_eq!(watch.next().await, News::Removed);
+        assert_eq!(host.restore().await.len(), 2, "what is closed and what is routed");
+        assert_eq!((everything(), host.steps().count()), (before, steps));
+        host.undo().await.unwrap();
+    });
+}
+
+#[test]
+fn l_06_v_55_routes_and_rules_of_others_are_noticed() {
+    enter_new();
+    with_uplink();
+    run(async {
+        let mut watch = Watch::start().unwrap();
+        for (address, length) in [("10.250.0.4", 30), ("fd00:250::", 65)] {
+            let destination = Prefix::new(address.parse().unwrap(), length).unwrap();
+            ip(&format!("route add {destination} dev eth0"));
+            assert_eq!(watch.next().await, News::Route { destination });
+        }
+        // Neither what comes after vpnd's rule nor vpnd's own is news.
+        ip("rule add to 10.250.0.5 lookup main pref 119");
+        ip("rule add not fwmark 118 lookup 118 pref 118 protocol 118");
+        ip("rule add to 10.250.0.5 lookup main pref 5");
+        assert_eq!(watch.next().await, News::Rule { priority: 5 });
+    });
 }

@@ -86,7 +86,16 @@ fn tell(config: &VpndConfig, gateway: GatewayConfig, carried: &[&str], device: &
     }
     client.run("ip", &["-6", "route", "add", "fd00:250::/65", "via", ADDRESS_V6]);
     client.run("ip", &["address", "add", "10.250.0.77/24", "dev", "outer"]);
+    vpnd.wait_for("somebody made a route to 10.250.0.4/30");
     carries();
+    if device == "outer" {
+        // Without nftables there is a moment in which nothing holds packets back.
+        client.run("ip", &["rule", "delete", "pref", "118"]);
+        vpnd.wait_for("it is set again");
+        client.run("ip", &["route", "flush", "table", "118"]);
+        vpnd.wait_for("it is set again");
+        carries();
+    }
 
     gateway.restart();
     vpnd.wait_until_up();
