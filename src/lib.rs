@@ -2,7 +2,7 @@
 //!
 //! Layers, top to bottom; a module uses what lies below it, never beside or above:
 //! `cli` and `daemon`; `io` and `os`; `config`; `tunnel`; `ike` and `esp`; `sa`; `crypto`; `time`.
-//! Everything from `config` down is pure: no socket, file, clock, task or operating-system randomness.
+//! Everything from `config` down is pure: no socket, file, clock, task or operating-system randomness. So is `io::offload`.
 
 #![cfg_attr(
     not(test),
@@ -29,7 +29,6 @@ pub mod config;
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod daemon;
-#[cfg(feature = "daemon")]
 pub mod io;
 #[cfg(feature = "daemon")]
 pub mod os;

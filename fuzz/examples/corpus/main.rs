@@ -6,6 +6,7 @@ mod ike_datagram;
 mod ikev1_datagram;
 mod ikev1_session;
 mod multibuffer;
+mod offload;
 mod session;
 
 use std::{fs, io, path::Path};
@@ -20,6 +21,7 @@ fn main() -> io::Result<()> {
     write("ikev1_datagram", ikev1_datagram::inputs())?;
     write("ikev1_session", ikev1_session::inputs())?;
     write("multibuffer", multibuffer::inputs())?;
+    write("offload", offload::inputs())?;
     write("config", config::inputs())
 }
 

@@ -64,6 +64,8 @@ impl OutboundThread {
     }
 
     fn run(mut self) -> io::Result<()> {
+        let trains = self.sender.sockets().iter().any(|socket| socket.send_trains() != Trains::NONE);
+        tracing::info!(device = ?self.tun.offload(), trains, "offload in use: of the TUN device, and trains of datagrams to the gateway");
         let mut left = Left::Nothing;
         loop {
             if left == Left::Nothing && wait(&self.desk.waker, &[self.tun.as_fd()], None)?.woken {
