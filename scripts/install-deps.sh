@@ -13,6 +13,7 @@ wanted=(
     "libcharon-extra-plugins:/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so"
     "libcharon-extauth-plugins:/usr/lib/ipsec/plugins/libstrongswan-xauth-generic.so"
     "iproute2:ip"
+    "ethtool:ethtool"
     "nftables:nft"
     "iputils-ping:ping"
     "tcpdump:tcpdump"
@@ -24,7 +25,7 @@ wanted=(
     "g++:c++"
 )
 if [ "${1:-}" = bench ]; then
-    wanted+=("iperf3:iperf3" "ethtool:ethtool" "wireguard-tools:wg")
+    wanted+=("iperf3:iperf3" "wireguard-tools:wg")
 fi
 
 PATH=$PATH:/usr/sbin:/sbin

@@ -15,4 +15,5 @@ mod pair;
 mod relay;
 mod routes;
 mod traffic;
+mod trains;
 mod tun;

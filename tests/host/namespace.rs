@@ -30,6 +30,7 @@ pub(crate) fn nft(arguments: &str) -> String {
     run("nft", arguments)
 }
 
+/// Runs a program in the calling thread's namespace and gives what it printed.
 pub(crate) fn run(program: &str, arguments: &str) -> String {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new(program).args(arguments.split_whitespace()).output();

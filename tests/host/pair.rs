@@ -60,14 +60,19 @@ impl Pair {
 
     /// With at most this offload at both devices.
     pub(crate) fn with_offload(outer_family: &str, offload: Offload) -> Self {
-        Self::made(outer_family, offload, Mtu { inner: 1400, outer: 1500 })
+        Self::with(outer_family, offload, |options| options)
+    }
+
+    /// And with sockets made by these options.
+    pub(crate) fn with(outer_family: &str, offload: Offload, options: fn(UdpOptions) -> UdpOptions) -> Self {
+        Self::made(outer_family, offload, Mtu { inner: 1400, outer: 1500 }, options)
     }
 
     pub(crate) fn with_mtu(outer_family: &str, mtu: Mtu) -> Self {
-        Self::made(outer_family, Offload::Udp, mtu)
+        Self::made(outer_family, Offload::Udp, mtu, |options| options)
     }
 
-    fn made(outer_family: &str, offload: Offload, mtu: Mtu) -> Self {
+    fn made(outer_family: &str, offload: Offload, mtu: Mtu, options: fn(UdpOptions) -> UdpOptions) -> Self {
         let namespaces = [Namespace::new(), Namespace::new()];
         let other = namespaces[1].run(thread_id);
         namespaces[0].run(move || {
@@ -77,7 +82,7 @@ impl Pair {
         let mut number = 0_u8;
         let ends = namespaces.map(|namespace| {
             number += 1;
-            End::new(namespace, number, outer_family, offload, mtu)
+            End::new(namespace, number, outer_family, offload, mtu, options)
         });
         let pair = Self { ends, via: None };
         pair.admit();
@@ -161,7 +166,14 @@ pub(crate) fn outbound_sa(end: usize, suite: EspSuite, path: Path) -> OutboundPa
 }
 
 impl End {
-    fn new(namespace: Namespace, number: u8, outer_family: &str, offload: Offload, mtu: Mtu) -> Self {
+    fn new(
+        namespace: Namespace,
+        number: u8,
+        outer_family: &str,
+        offload: Offload,
+        mtu: Mtu,
+        options: fn(UdpOptions) -> UdpOptions,
+    ) -> Self {
         let outer_ip: IpAddr = match outer_family {
             "ipv4" => format!("192.0.2.{number}").parse().unwrap(),
             _ => format!("2001:db8:2::{number}").parse().unwrap(),
@@ -186,7 +198,7 @@ impl End {
             // As `os` makes it.
             run("tc", "qdisc replace dev t0 root noqueue");
             let bind = SocketAddr::new(outer_ip, 0);
-            let socket = UdpSocket::bind(&UdpOptions { bind, ..UdpOptions::towards(outer_ip) }).unwrap();
+            let socket = UdpSocket::bind(&options(UdpOptions { bind, ..UdpOptions::towards(outer_ip) })).unwrap();
             let outer = socket.bound();
             let sockets = match outer_ip {
                 IpAddr::V4(_) => UdpSockets { ipv4: Some(socket), ipv6: None },
