@@ -13,7 +13,7 @@ use crate::crypto::multibuffer::{Backend, Kind};
 /// From so many messages on the lanes are faster than the next best; measured, docs/decisions/0007.
 #[cfg(target_arch = "x86_64")]
 mod from {
-    pub(super) const SIXTEEN_OF_SHA_256: usize = 11;
+    pub(super) const SIXTEEN_OF_SHA_256: usize = 10;
     pub(super) const SIXTEEN_OF_SHA_1: usize = 8;
     pub(super) const EIGHT_OF_SHA_1: usize = 7;
     /// Beside one message without the SHA extensions.

@@ -1,5 +1,6 @@
-//! CBC encryption and HMAC over many packets at once. Inside one packet both are chains, and the machine's units wait; across packets there is no
-//! chain. It knows instruction sets, lanes and keys; it knows no suite's ICV length, and it decides nothing: sealing and opening do.
+//! CBC encryption and HMAC over many packets at once, and GCM over many blocks of one. Inside one packet CBC and HMAC are chains, and the machine's
+//! units wait; across packets there is no chain. It knows instruction sets, lanes and keys; it knows no suite's ICV length, and it decides
+//! nothing: sealing and opening do.
 //!
 //! What runs is chosen once by the processor's features. Every choice computes the same as the plain path, which is also what does the packets
 //! that are too few to share lanes.

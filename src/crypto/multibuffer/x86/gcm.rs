@@ -251,12 +251,13 @@ fn doubled(value: __m128i) -> __m128i {
 fn falling<const N: usize>(powers: &Powers, power: usize) -> [__m512i; N] {
     let last = powers.0.len().saturating_sub(N.saturating_mul(4));
     let mut at: *const __m512i = powers.0.as_ptr().wrapping_add(STRETCH.saturating_sub(power).min(last)).cast();
-    [(); N].map(|()| {
+    let mut quads = [_mm512_setzero_si512(); N];
+    for quad in &mut quads {
         // SAFETY: `N` times four blocks follow even the last place.
-        let four = unsafe { _mm512_loadu_si512(at) };
+        *quad = unsafe { _mm512_loadu_si512(at) };
         at = at.wrapping_add(1);
-        four
-    })
+    }
+    quads
 }
 
 /// The hash of what is not encrypted: a block at ESP's packets, few at IKE's messages.
