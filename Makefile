@@ -59,8 +59,8 @@ interop: deps ## Against real strongSwan in network namespaces, with the table o
 	cat "$(target)/tmp/matrix.txt" "$(target)/tmp/matrix-ikev1.txt" || status=1; exit $$status
 
 .PHONY: soak
-soak: deps build ## IKEv1 with lifetimes of 20 s and a ping every 10 ms: none may be lost (SECONDS=600; root)
-	scripts/soak.sh $(or $(SECONDS),600)
+soak: deps build ## Lifetimes of 20 s and a ping every 10 ms: none may be lost (SECONDS=600 VERSION=2; root)
+	scripts/soak.sh $(or $(SECONDS),600) $(or $(VERSION),2)
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Every fuzz target from its corpus for a few seconds (SECONDS_EACH=10)

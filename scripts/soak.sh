@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# IKEv1 against a real strongSwan gateway with lifetimes of twenty seconds for both phases, and
-# an echo request every ten milliseconds: not one may be lost. Needs root.
+# IKEv2, or IKEv1, against a real strongSwan gateway with lifetimes of twenty seconds for everything,
+# and an echo request every ten milliseconds: not one may be lost. Needs root.
 #
-#   soak.sh [SECONDS]      600 unless told
+#   soak.sh [SECONDS [VERSION]]      600 and 2 unless told
 set -euo pipefail
 cd "$(dirname "$0")/.."
 duration=${1:-600}
+version=${2:-2}
+case $version in
+    1 | 2) ;;
+    *) printf 'the version is 1 or 2, not %s\n' "$version" >&2; exit 2 ;;
+esac
 
 fail() {
     printf '\nsoak failed: %s\n' "$*" >&2
@@ -32,12 +37,13 @@ trap tear_down EXIT
 trap 'exit 130' INT TERM
 
 psk=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
+export VPND_PSK=$psk
 # The sample, but for the times. The gateway rekeys after 15 to 18 seconds, vpnd after 14 to 17.
-sed -e 's/lifetime=.*/lifetime=20s/' examples/strongswan-ikev1.ipsec.conf >"$lab/gateway/ipsec.conf"
-printf '  margintime=2s\n  rekeyfuzz=100%%\n' >>"$lab/gateway/ipsec.conf"
+sed -e 's/lifetime=.*/lifetime=20s/' "examples/strongswan-ikev$version.ipsec.conf" >"$lab/gateway/ipsec.conf"
+printf '    margintime=2s\n    rekeyfuzz=100%%\n    reauth=no\n' >>"$lab/gateway/ipsec.conf"
 printf ': PSK "%s"\n' "$psk" >"$lab/gateway/ipsec.secrets"
 lab_client "$lab" client 0
-sed -e 's/^lifetime .*/lifetime = "20s"/' examples/strongswan-ikev1.toml >"$lab/client/vpnd.toml"
+sed -e 's/^lifetime .*/lifetime = "20s"/' "examples/strongswan-ikev$version.toml" >"$lab/client/vpnd.toml"
 (umask 077 && printf '%s\n' "$psk" >"$lab/client/psk")
 start_charon "$lab" gateway
 
@@ -53,12 +59,20 @@ pings=$!
 
 times() { grep -c -E -- "$1" "$lab/gateway/charon.log" || true; }
 counts() {
+    if [ "$version" -eq 2 ]; then
+        printf 'child rekeyed %d times by vpnd, %d times by the gateway; IKE SA %d times by vpnd, %d times by the gateway\n' \
+            "$(times 'parsed CREATE_CHILD_SA request [0-9]+ \[ N\(REKEY_SA\)')" \
+            "$(times 'generating CREATE_CHILD_SA request [0-9]+ \[ N\(REKEY_SA\)')" \
+            "$(times 'parsed CREATE_CHILD_SA request [0-9]+ \[ SA No KE \]')" \
+            "$(times 'generating CREATE_CHILD_SA request [0-9]+ \[ SA No KE \]')"
+        return
+    fi
     printf 'phase 1 renewed %d times; phase 2 rekeyed %d times by vpnd, %d times by the gateway\n' \
         $(($(times 'IKE_SA workspaces\[[0-9]+\] established between') - 1)) \
         $(($(times 'parsed QUICK_MODE request [0-9]+ \[ HASH SA') - 1)) \
         "$(times 'generating QUICK_MODE request [0-9]+ \[ HASH SA')"
 }
-printf 'lifetimes of 20 s for phase 1 and phase 2, an echo request every 10 ms, for %d s\n' "$duration"
+printf 'IKEv%d, all lifetimes 20 s, an echo request every 10 ms, for %d s\n' "$version" "$duration"
 begun=$SECONDS
 while kill -0 "$pings" 2>/dev/null; do
     sleep 1

@@ -338,6 +338,7 @@ impl<P: Protocol> Scene<P> {
             | Event::UserAccepted { .. }
             | Event::Ready
             | Event::ChildRekeyed { .. }
+            | Event::PfsVerified { .. }
             | Event::ChildGone { .. }
             | Event::IkeRenewed
             | Event::Repeating { .. }

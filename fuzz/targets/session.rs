@@ -89,16 +89,31 @@ impl Protocol for Ikev2 {
         } else if kind & 7 == 6 {
             settings.impairments.push(OTHERWISE_WRONG[usize::from(story.octet()) % OTHERWISE_WRONG.len()].clone());
         }
+        // What is left of the octet says what is rekeyed, and with which group.
+        settings.child_rekey = (kind & 8 != 0).then_some(Duration::from_secs(7));
+        settings.ike_rekey = (kind & 16 != 0).then_some(Duration::from_secs(11));
+        settings.pfs = (kind & 32 != 0).then_some(suites.ike.group);
+        match kind >> 6 {
+            1 => settings.impairments.push(Impairment::NarrowRekey),
+            2 => settings.impairments.push(Impairment::RefuseRekey(story.choose(&[43, 44, 35, 14, 17, 7, 9999]))),
+            _ => {}
+        }
         (settings, unauthentic)
     }
 
     fn profile(suites: Suites, story: &mut Story<'_>) -> Profile {
+        let mut whole = scene::client(suites).profile;
+        let habits = story.octet();
+        whole.child.lifetime.time = (habits & 2 != 0).then_some(Duration::from_secs(12));
+        whole.ike_lifetime.time = (habits & 4 != 0).then_some(Duration::from_secs(15));
+        whole.child.verify_pfs = habits & 8 != 0;
+        whole.child.offers[0].pfs = if habits & 16 != 0 { vec![suites.ike.group] } else { Vec::new() };
         Profile {
             local_identity: Identity::Fqdn("replica-1.example".into()),
             remote_identities: vec![Identity::Fqdn("gateway.example".into())],
-            send_remote_identity: story.octet() & 1 != 0,
+            send_remote_identity: habits & 1 != 0,
             fragmentation: story.choose(&[Some(1280), None, Some(300)]),
-            ..scene::client(suites).profile
+            ..whole
         }
     }
 
@@ -133,6 +148,7 @@ impl Protocol for Ikev2 {
             (false, 0) => Impairment::DeleteIkeAfter(Duration::ZERO),
             (false, 1) => Impairment::DeleteChildAfter(Duration::ZERO),
             (false, 2) => Impairment::RekeyChildAfter(Duration::ZERO),
+            (false, 3) => Impairment::RekeyIkeAfter(Duration::ZERO),
             (false, _) => Impairment::RequestAfter(Duration::ZERO, exchange, payloads),
         });
     }

@@ -332,6 +332,8 @@ impl Tunnel {
             }
             Event::Authenticated { phase, identity } => Progress::Authenticated { phase, identity },
             Event::UserAccepted { user } => Progress::UserAccepted { user },
+            // The proof of its group is no replacement before the end of anything.
+            Event::ChildRekeyed { .. } if !self.is_ready() => return,
             Event::ChildRekeyed { by, .. } => Progress::ChildRekeyed { by },
             Event::PfsVerified { group } => Progress::PfsVerified { group },
             Event::IkeRenewed => Progress::IkeRenewed,
@@ -373,6 +375,10 @@ impl Tunnel {
         if ready {
             self.configure();
         }
+    }
+
+    fn is_ready(&self) -> bool {
+        matches!(&self.state, State::Connected(connected) if connected.ready)
     }
 
     /// Every child of a session has the same inner addresses.

@@ -21,5 +21,6 @@ mod ikev1;
 mod killswitch;
 mod matrix;
 mod refusals;
+mod rekeying;
 mod replicas;
 mod traffic;

@@ -69,6 +69,8 @@ pub enum Impairment {
     DeleteChildAfter(Duration),
     /// Asks to rekey the child SA.
     RekeyChildAfter(Duration),
+    /// Asks to rekey the IKE SA.
+    RekeyIkeAfter(Duration),
     /// Answers every CREATE_CHILD_SA request with this notify.
     RefuseRekey(u16),
     /// Answers a rekey of a child with narrower selectors.
@@ -87,6 +89,7 @@ impl Impairment {
             | Self::DeleteIkeAfter(delay)
             | Self::DeleteChildAfter(delay)
             | Self::RekeyChildAfter(delay)
+            | Self::RekeyIkeAfter(delay)
             | Self::RequestAfter(delay, ..)
             | Self::InClear(delay, _) => Some(*delay),
             _ => None,

@@ -331,6 +331,7 @@ impl Gateway {
                 }
             }
             Impairment::RekeyChildAfter(_) => self.rekey(now, sa, rekey::Wish::Child),
+            Impairment::RekeyIkeAfter(_) => self.rekey(now, sa, rekey::Wish::Ike),
             Impairment::RequestAfter(_, exchange, inner) => self.request(now, sa, exchange, &inner),
             Impairment::InClear(_, inner) => {
                 let flags = 0;
