@@ -22,6 +22,7 @@ use crate::io::batch::Gateway;
 use crate::io::tun::Tun;
 use crate::os::clock::Clock;
 use crate::os::host::Host;
+use crate::os::network::NetworkWatch;
 use crate::os::plan::{DefaultRoute, HostPlan, HostSettings, KillSwitch, Outside, Routes, Step, TunnelFacts};
 use crate::os::random::OsRandom;
 use crate::os::resolve::resolve;
@@ -33,6 +34,14 @@ use crate::tunnel::{Tunnel, TunnelAction};
 
 /// How long a name may take.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// News of the network come in swarms: the last has come when this has passed since the first.
+const NETWORK_SETTLES: Duration = Duration::from_millis(500);
+
+/// The runtime's timers stand still while the host sleeps: nothing is waited for longer than this without a look at the clock.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+/// Shorter sleep is none.
+const SHORTEST_NAP: Duration = Duration::from_secs(2);
 
 /// How a tunnel is run.
 #[derive(Clone, Debug)]
@@ -107,6 +116,8 @@ pub async fn run(
         give_up,
         trouble: None,
         outcome: None,
+        network_changed: None,
+        slept: Duration::ZERO,
     };
     driver.run(events).await
 }
@@ -131,19 +142,29 @@ struct Driver<'a> {
     give_up: Option<Instant>,
     trouble: Option<Progress>,
     outcome: Option<Outcome>,
+    /// When the tunnel is to be told that the network changed.
+    network_changed: Option<Instant>,
+    /// How long the host has slept, as far as the tunnel knows.
+    slept: Duration,
 }
 
 impl Driver<'_> {
     async fn run(mut self, mut events: DataPlaneEvents) -> Result<Outcome, StartError> {
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+        let mut network = NetworkWatch::start(&self.host_settings.device);
+        if let Err(error) = &network {
+            tracing::warn!(%error, "changes of the network are not told by the kernel: they are noticed by the gateway's silence");
+        }
         let mut told_to_close = false;
         let outcome = loop {
             self.settle().await;
             if let Some(outcome) = self.outcome.take() {
                 break outcome;
             }
+            self.look_at_the_clock();
             let timeout = self.tunnel.poll_timeout().map(|at| self.clock.until(at));
+            let settled = self.network_changed.map(|at| self.clock.until(at));
             let give_up = self.give_up.map(|at| self.clock.until(at));
             tokio::select! {
                 _ = terminate.recv() => self.close(&mut told_to_close),
@@ -155,6 +176,11 @@ impl Driver<'_> {
                 Some(ike) = events.ike.recv() => self.tunnel.handle_datagram(self.clock.now(), ike.path, &ike.message),
                 news = watched(&mut self.watch) => self.route_news(news).await,
                 answer = finished(&mut self.lookup) => self.tunnel.handle_resolved(self.clock.now(), answer),
+                () = changed(&mut network) => {
+                    self.network_changed.get_or_insert(self.clock.now().after(NETWORK_SETTLES));
+                }
+                () = sleep(settled) => self.network_change(),
+                () = sleep(Some(LONGEST_SLEEP)) => {}
                 () = sleep(timeout) => self.tunnel.handle_timeout(self.clock.now()),
                 () = sleep(give_up) => self.stop_trying(),
             }
@@ -193,6 +219,24 @@ impl Driver<'_> {
         }
     }
 
+    fn network_change(&mut self) {
+        self.network_changed = None;
+        self.tunnel.handle_network_change(self.clock.now());
+    }
+
+    /// Who slept knows nothing of the network any more, and timers are over that have not rung.
+    fn look_at_the_clock(&mut self) {
+        let slept = self.clock.slept();
+        let nap = slept.saturating_sub(self.slept);
+        if nap < SHORTEST_NAP {
+            return;
+        }
+        self.slept = slept;
+        tracing::info!(seconds = nap.as_secs(), "the host slept");
+        self.tunnel.handle_timeout(self.clock.now());
+        self.network_changed = Some(self.clock.now());
+    }
+
     /// The first signal closes in order, the second at once.
     fn close(&mut self, told: &mut bool) {
         if std::mem::replace(told, true) {
@@ -220,6 +264,10 @@ impl Driver<'_> {
                     let answer = self.bind(remote, port).await;
                     self.tunnel.handle_bound(self.clock.now(), answer);
                 }
+                TunnelAction::LookForPath { remote } => {
+                    let answer = self.local_towards(remote);
+                    self.tunnel.handle_path(self.clock.now(), answer);
+                }
                 TunnelAction::Transmit(transmit) => {
                     // What does not leave now is repeated by IKE.
                     if let Err(error) = self.data.sockets().send_ike(&transmit.path, &transmit.message) {
@@ -244,15 +292,19 @@ impl Driver<'_> {
     }
 
     async fn bind(&mut self, remote: IpAddr, port: u16) -> Result<std::net::SocketAddr, String> {
-        let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
-        let socket = self.data.sockets().towards(remote).ok_or_else(|| format!("this host has no {family}"))?;
-        let local = socket.local_towards(remote).map_err(|error| format!("no route to {remote} ({error})"))?;
+        let local = self.local_towards(remote)?;
         let bare_port = (port == IKE_PORT).then_some(IKE_PORT);
         if let Some(step) = HostPlan::towards(&self.host_settings, Outside { gateway: remote, port: local.port() }) {
             self.host.ensure(&step).await.map_err(|error| error.to_string())?;
         }
         self.data.admit(vec![Gateway { remote, local, bare_port }]).await.map_err(|error| error.to_string())?;
         Ok(local)
+    }
+
+    fn local_towards(&self, remote: IpAddr) -> Result<std::net::SocketAddr, String> {
+        let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
+        let socket = self.data.sockets().towards(remote).ok_or_else(|| format!("this host has no {family}"))?;
+        socket.local_towards(remote).map_err(|error| format!("no route to {remote} ({error})"))
     }
 
     async fn configure(&mut self, children: &[ChildUp]) -> Result<Progress, String> {
@@ -365,6 +417,14 @@ async fn finished(lookup: &mut Option<Lookup>) -> Result<Vec<IpAddr>, String> {
     let answer = under_way.await;
     *lookup = None;
     answer
+}
+
+/// The next change of the network; never where the kernel does not tell.
+async fn changed(watch: &mut std::io::Result<NetworkWatch>) {
+    match watch {
+        Ok(watch) => watch.changed().await,
+        Err(_) => std::future::pending().await,
+    }
 }
 
 async fn sleep(wait: Option<Duration>) {

@@ -330,6 +330,13 @@ pub enum Failure {
     },
     /// A lifetime ended.
     LifetimeEnded,
+    /// Our own address towards the gateway changed: it sends to the old one.
+    Moved {
+        /// Before.
+        from: IpAddr,
+        /// Now.
+        to: IpAddr,
+    },
     /// We were told to close.
     ClosedByUs {
         /// Whether the gateway confirmed the DELETE.
@@ -399,6 +406,7 @@ impl Failure {
             | Self::Unsendable { .. }
             | Self::PeerDead { .. }
             | Self::LifetimeEnded
+            | Self::Moved { .. }
             | Self::ClosedByUs { .. } => false,
         }
     }

@@ -6,6 +6,7 @@ mod address;
 pub mod clock;
 pub mod host;
 mod netlink;
+pub mod network;
 pub mod nftables;
 pub mod plan;
 pub mod prefix;

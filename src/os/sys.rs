@@ -1,5 +1,5 @@
-//! The process-wide system calls that the standard library does not have. The only file of `os` with unsafe code: neither call
-//! is handed memory that outlives it.
+//! The process-wide system calls that the standard library does not have. The only file of `os` with unsafe code: no call
+//! is handed memory that it outlives.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -26,4 +26,13 @@ pub fn forbid_dumps() -> io::Result<()> {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a whole rlimit, which the kernel only reads.
     checked(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) })
+}
+
+/// Time since the host was started, that in which it slept included (CLOCK_BOOTTIME).
+pub fn since_boot() -> std::time::Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a whole timespec that lives until the call returns.
+    let known = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    debug_assert_eq!(known, 0, "Linux has this clock since 2.6.39");
+    std::time::Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

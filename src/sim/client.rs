@@ -19,6 +19,8 @@ const ROOM: usize = 4096;
 /// The client side of the world.
 pub struct Client {
     address: IpAddr,
+    /// Whether it has a way to anywhere.
+    is_connected: bool,
     tunnel: Tunnel,
     outbound: OutboundPath,
     inbound: InboundPath,
@@ -48,6 +50,7 @@ impl Client {
         };
         let mut client = Self {
             address,
+            is_connected: true,
             tunnel: Tunnel::new(Arc::new(settings), Box::new(random), fork, now),
             outbound,
             inbound: InboundPath::new(),
@@ -67,6 +70,17 @@ impl Client {
     /// Its own address.
     pub fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// Its network changes: it has another address, or none.
+    pub fn change_network(&mut self, now: Instant, address: Option<IpAddr>) {
+        self.is_connected = address.is_some();
+        self.address = address.unwrap_or(self.address);
+        if let Some(socket) = &mut self.socket {
+            socket.set_ip(self.address);
+        }
+        self.tunnel.handle_network_change(now);
+        self.settle(now);
     }
 
     /// The tunnel.
@@ -143,8 +157,11 @@ impl Client {
             while let Some(report) = self.outbound.poll_report().or_else(|| self.inbound.poll_report()) {
                 self.tunnel.handle_report(now, report);
             }
-            let Some(action) = self.tunnel.poll_action() else { return };
+            let Some(action) = self.tunnel.poll_action() else { break };
             self.carry_out(now, action);
+        }
+        if !self.is_connected {
+            self.outbox.clear();
         }
     }
 
@@ -153,6 +170,13 @@ impl Client {
             TunnelAction::Resolve { name } => {
                 let answer = self.names.get(&name).cloned().ok_or_else(|| "no such name".to_owned());
                 self.tunnel.handle_resolved(now, answer);
+            }
+            TunnelAction::Bind { .. } if !self.is_connected => {
+                self.tunnel.handle_bound(now, Err("no route".into()));
+            }
+            TunnelAction::LookForPath { .. } => {
+                let local = self.socket.filter(|_| self.is_connected).ok_or_else(|| "no route".to_owned());
+                self.tunnel.handle_path(now, local);
             }
             TunnelAction::Bind { .. } => {
                 self.next_port += 1;
@@ -166,7 +190,8 @@ impl Client {
                     Framing::Marked => &[0; 4],
                 };
                 let octets = [marker, &transmit.message].concat();
-                self.outbox.push(Datagram { source: transmit.path.local, destination: transmit.path.remote, octets });
+                let source = SocketAddr::new(self.address, transmit.path.local.port());
+                self.outbox.push(Datagram { source, destination: transmit.path.remote, octets });
             }
             TunnelAction::Data(command) => {
                 let (outbound, inbound) = split(command);

@@ -143,6 +143,12 @@ impl<G: Peer> World<G> {
         self.run_until(limit, |world| world.client.closed.is_some())
     }
 
+    /// The client's network changes: it has another address, or none.
+    pub fn change_network(&mut self, address: Option<IpAddr>) {
+        self.client.change_network(self.now, address);
+        self.settle();
+    }
+
     /// Sends one inner packet to the echo host.
     pub fn ping(&mut self) {
         self.ping_to(ECHO);

@@ -153,6 +153,14 @@ impl Diagnosis {
                       Longer lifetimes under [ike] and [esp] make that rarer"
                     .into(),
             },
+            Failure::Moved { from, to } => Self {
+                exit: ExitKind::Other,
+                what: format!("the address that {} is reached from changed from {from} to {to}", context.gateway()),
+                key: None,
+                ours: Some(to.to_string()),
+                theirs: None,
+                fix: "nothing: the tunnel is made anew from the new address".into(),
+            },
             Failure::ClosedByUs { confirmed } => Self {
                 exit: ExitKind::Success,
                 what: "the tunnel was closed".into(),

@@ -8,6 +8,7 @@ pub mod settings;
 
 mod attempts;
 mod displacement;
+mod network;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,11 @@ pub enum TunnelAction {
         remote: IpAddr,
         /// Its port of the first message.
         port: u16,
+    },
+    /// Say from which local address this one is reached now, with `handle_path`.
+    LookForPath {
+        /// The gateway's address.
+        remote: IpAddr,
     },
     /// Send an IKE message.
     Transmit(Transmit),
@@ -88,13 +94,20 @@ enum State {
     Resolving(Host),
     Binding(Host, IpAddr),
     Connected(Box<Connected>),
-    Waiting(Instant),
+    Waiting {
+        until: Instant,
+        since: Instant,
+        /// The gateway did not refuse us: a network that changes is a reason to try sooner.
+        is_for_the_network: bool,
+    },
     Closed,
 }
 
 struct Connected {
     session: Session,
     remote: IpAddr,
+    /// Our address and port of the first message.
+    local: SocketAddr,
     identity: Identity,
     children: Vec<ChildUp>,
     /// The session has made all children that it could: changes of them are changes of the host from now on.
@@ -102,8 +115,14 @@ struct Connected {
     started: Instant,
     /// IKE messages that left.
     sent: u32,
+    /// Something came that a session can be built on.
+    is_answered: bool,
     /// An address that has not answered at all by then makes room for the others.
     answer_by: Option<Instant>,
+    /// There was no way to the gateway when it was last looked for.
+    is_cut_off: bool,
+    /// When a change of the network last led to a question.
+    probed: Option<Instant>,
     /// Since when addresses and routes are set.
     up_since: Option<Instant>,
     closing: bool,
@@ -213,14 +232,14 @@ impl Tunnel {
     /// To be called when `poll_timeout` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &self.state {
-            State::Waiting(until) if *until <= now => self.try_next(now, false),
+            State::Waiting { until, .. } if *until <= now => self.try_next(now, false),
             State::Connected(connected) if connected.is_unanswered_at(now) => {
                 let (sent, waited) = (connected.sent, now.since(connected.started));
                 let failure = Failure::NoAnswer { phase: self.phases().first, sent, waited, hints: Vec::new() };
                 self.handle_end(now, failure);
             }
             State::Connected(_) => self.with_session(now, |session| session.handle_timeout(now)),
-            State::Waiting(_) | State::Resolving(_) | State::Binding(..) | State::Closed => {}
+            State::Waiting { .. } | State::Resolving(_) | State::Binding(..) | State::Closed => {}
         }
     }
 
@@ -232,7 +251,7 @@ impl Tunnel {
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Waiting(until) => Some(*until),
+            State::Waiting { until, .. } => Some(*until),
             State::Connected(connected) => {
                 let session = connected.session.poll_timeout().map(|deadline| deadline.at);
                 [session, connected.answer_by()].into_iter().flatten().min()
@@ -248,7 +267,7 @@ impl Tunnel {
             State::Binding(..) => ("binding", None),
             State::Connected(connected) if connected.up_since.is_some() => ("up", Some(connected)),
             State::Connected(connected) => ("connecting", Some(connected)),
-            State::Waiting(_) => ("waiting", None),
+            State::Waiting { .. } => ("waiting", None),
             State::Closed => ("closed", None),
         };
         TunnelStatus {
@@ -277,14 +296,14 @@ impl Tunnel {
             }
             Next::Exhausted => {
                 let wait = self.backoff.next(refused, &mut *self.random);
-                self.wait(now, wait)
+                self.wait(now, wait, !refused)
             }
         };
     }
 
-    fn wait(&mut self, now: Instant, wait: Duration) -> State {
+    fn wait(&mut self, now: Instant, wait: Duration, is_for_the_network: bool) -> State {
         self.progress(Progress::Waiting { wait });
-        State::Waiting(now.after(wait))
+        State::Waiting { until: now.after(wait), since: now, is_for_the_network }
     }
 
     fn connect(&mut self, now: Instant, host: &Host, path: Path) {
@@ -296,12 +315,16 @@ impl Tunnel {
         self.state = State::Connected(Box::new(Connected {
             session,
             remote,
+            local: path.local,
             identity,
             children: Vec::new(),
             ready: false,
             started: now,
             sent: 0,
+            is_answered: false,
             answer_by: self.attempts.has_others().then(|| now.after(ANSWER_WAIT)),
+            is_cut_off: false,
+            probed: None,
             up_since: None,
             closing: false,
         }));
@@ -312,6 +335,7 @@ impl Tunnel {
     fn with_session(&mut self, now: Instant, act: impl FnOnce(&mut Session)) {
         let State::Connected(connected) = &mut self.state else { return };
         act(&mut connected.session);
+        connected.is_answered |= connected.session.status().spis.1.is_some();
         while let State::Connected(connected) = &mut self.state {
             let Some(action) = connected.session.poll_action() else { return };
             match action {
@@ -432,23 +456,26 @@ impl Tunnel {
         };
         self.attempts.start_over();
         let policy = self.settings.reconnect;
-        let wait = match self.displacement.ended(now, since, &failure, &policy, &mut *self.random) {
+        let (wait, is_for_the_network) = match self.displacement.ended(now, since, &failure, &policy, &mut *self.random)
+        {
             Some(wait) => {
                 self.progress(Progress::Displaced { remote, identity });
-                wait
+                (wait, false)
             }
-            None if matches!(failure, Failure::ChildrenDeleted { .. }) => jittered(policy.refused, &mut *self.random),
+            None if matches!(failure, Failure::ChildrenDeleted { .. }) => {
+                (jittered(policy.refused, &mut *self.random), false)
+            }
             // What worked a moment ago is tried again soon, but not by all replicas in the same instant.
-            None => jittered(policy.first, &mut *self.random),
+            None => (jittered(policy.first, &mut *self.random), true),
         };
-        self.state = self.wait(now, wait);
+        self.state = self.wait(now, wait, is_for_the_network);
     }
 }
 
 impl Connected {
-    /// Until when an answer is waited for, if none has come that a session can be built on.
+    /// Until when an answer is waited for, if none has come.
     fn answer_by(&self) -> Option<Instant> {
-        self.answer_by.filter(|_| !self.closing && self.session.status().spis.1.is_none())
+        self.answer_by.filter(|_| !self.closing && !self.is_answered)
     }
 
     fn is_unanswered_at(&self, now: Instant) -> bool {

@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod capture;
+mod failure;
 mod gateway;
 mod grid;
 mod lab;

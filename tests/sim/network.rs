@@ -6,7 +6,7 @@ use std::time::Duration;
 use vpnd::ike::action::Failure;
 use vpnd::sim::Peer;
 use vpnd::sim::scene;
-use vpnd::sim::world::{GATEWAY, Scene, World};
+use vpnd::sim::world::{CLIENT, GATEWAY, Scene, World};
 use vpnd::tunnel::progress::Progress;
 use vpnd::tunnel::settings::Host;
 
@@ -107,4 +107,115 @@ fn an_hour_of_silence<G: Peer>(scene: Scene<G>) {
 fn a_tunnel_comes_back_after_an_hour_of_silence_and_did_not_hammer() {
     an_hour_of_silence(v2());
     an_hour_of_silence(v1());
+}
+
+const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 77));
+
+fn connects_anew_from_another_address<G: Peer>(scene: Scene<G>) {
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world.run(MINUTE);
+    world.change_network(Some(ELSEWHERE));
+    assert!(!world.client.is_up());
+    assert_eq!(seconds_until_up(&mut world), 0, "{:?}", world.told());
+    assert_eq!(failures(&world), [&Failure::Moved { from: CLIENT, to: ELSEWHERE }]);
+    // To and fro: it does not follow at once.
+    for _ in 0..30 {
+        for address in [CLIENT, ELSEWHERE] {
+            world.change_network(Some(address));
+            world.run(Duration::from_secs(1));
+        }
+    }
+    let began = world.told().into_iter().filter(|progress| matches!(progress, Progress::Connecting { .. })).count();
+    assert!(began < 16, "{began} attempts in a minute");
+    assert!(seconds_until_up(&mut world) <= 60);
+}
+
+#[test]
+fn a_client_that_has_another_address_connects_anew_at_once() {
+    connects_anew_from_another_address(v2());
+    connects_anew_from_another_address(v1());
+}
+
+fn survives_without_a_network<G: Peer>(scene: Scene<G>) {
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world.run(MINUTE);
+    world.change_network(None);
+    world.ping();
+    world.run(Duration::from_secs(30));
+    world.change_network(Some(CLIENT));
+    assert_eq!(pings(&mut world, 3), 3);
+    world.run(5 * MINUTE);
+    assert!(world.client.is_up() && failures(&world).is_empty(), "{:?}", world.told());
+}
+
+#[test]
+fn an_address_that_goes_and_comes_back_costs_no_tunnel() {
+    survives_without_a_network(v2());
+    survives_without_a_network(v1());
+}
+
+fn comes_up_with_the_network<G: Peer>(scene: Scene<G>) {
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world.run(MINUTE);
+    world.change_network(None);
+    world.run(60 * MINUTE);
+    assert!(!world.client.is_up());
+    world.change_network(Some(ELSEWHERE));
+    assert!(seconds_until_up(&mut world) <= 1, "{:?}", world.told());
+}
+
+#[test]
+fn a_network_that_comes_back_ends_the_wait() {
+    comes_up_with_the_network(v2());
+    comes_up_with_the_network(v1());
+}
+
+#[test]
+fn a_network_that_comes_back_in_the_middle_of_an_attempt_begins_another() {
+    let mut world = World::new(v2());
+    world.link.quality.loss = 1000;
+    world.run(Duration::from_secs(20));
+    world.link.quality.loss = 0;
+    world.change_network(Some(CLIENT));
+    assert_eq!(seconds_until_up(&mut world), 0, "{:?}", world.told());
+}
+
+#[test]
+fn a_refusal_is_waited_out_whatever_the_network_does() {
+    let mut scene = v2();
+    scene.gateway.impairments = vec![vpnd::sim::gateway::impair::Impairment::RefuseClient];
+    let mut world = World::new(scene);
+    for _ in 0..120 {
+        world.run(Duration::from_secs(1));
+        world.change_network(Some(CLIENT));
+    }
+    assert!((2..12).contains(&failures(&world).len()), "{:?}", failures(&world).len());
+}
+
+fn is_asked_after_a_change<G: Peer>(scene: Scene<G>) {
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world.run(Duration::from_secs(10));
+    let before = world.wire.len();
+    for _ in 0..100 {
+        world.change_network(Some(CLIENT));
+        world.run(Duration::from_millis(100));
+    }
+    let sent = world.wire.len() - before;
+    assert!((4..=6).contains(&sent), "{sent}: two questions and their answers");
+    // It died: that is noticed as soon as the question is not answered, not after a silence.
+    world.link.quality.loss = 1000;
+    let died = world.now();
+    world.change_network(Some(CLIENT));
+    assert!(world.run_until(2 * MINUTE, |world| !world.client.is_up()));
+    assert!(world.now().since(died).as_secs() < 40);
+}
+
+#[test]
+fn a_change_of_the_network_is_a_reason_to_ask_and_no_more() {
+    is_asked_after_a_change(v2());
+    is_asked_after_a_change(v1());
 }

@@ -137,6 +137,11 @@ fn one_of_each() -> Vec<(Failure, ExitKind, &'static [&'static str])> {
         (Failure::ClosedByPeer, ExitKind::Other, &["DELETE", "client@example.com", "uniqueids=never"]),
         (Failure::PeerDead { silent: waited }, ExitKind::Unreachable, &["64 s", "[ike] dpd"]),
         (Failure::LifetimeEnded, ExitKind::Other, &["[ike] lifetime", "3600 s"]),
+        (
+            Failure::Moved { from: [10, 0, 0, 7].into(), to: [10, 9, 0, 7].into() },
+            ExitKind::Other,
+            &["10.0.0.7", "10.9.0.7", "anew"],
+        ),
         (Failure::ClosedByUs { confirmed: true }, ExitKind::Success, &["confirmed"]),
         (Failure::ClosedByUs { confirmed: false }, ExitKind::Success, &["no answer"]),
     ]
@@ -179,9 +184,10 @@ fn no_failure_is_left_out() {
         Failure::NoEncapsulation { .. } => 18,
         Failure::ChildrenDeleted { .. } => 19,
         Failure::PfsRefused { .. } => 20,
+        Failure::Moved { .. } => 21,
     };
     let seen: std::collections::BTreeSet<i32> = one_of_each().iter().map(|(failure, ..)| number(failure)).collect();
-    assert!(seen.into_iter().eq(0..21));
+    assert!(seen.into_iter().eq(0..22));
 }
 
 #[test]

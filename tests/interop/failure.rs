@@ -1,0 +1,70 @@
+//! Gateways that die or move, and a network that changes under a tunnel.
+
+use std::time::{Duration, Instant};
+
+use crate::gateway::{GatewayConfig, INSIDE};
+use crate::lab::Lab;
+use crate::vpnd::{VpndConfig, quoted};
+
+#[track_caller]
+fn assert_one_of_two_is_enough(gateway: GatewayConfig, config: &VpndConfig) {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let gateway = gateway.start(&lab);
+    // Nobody has the first address.
+    let config = config.clone().with("gateway", "address", r#"["192.0.2.250", "192.0.2.1"]"#);
+    let config = config.with("gateway", "id", quoted("192.0.2.1"));
+    let started = Instant::now();
+    let mut vpnd = config.up(&client);
+    let taken = started.elapsed();
+    assert!(taken >= Duration::from_secs(8) && taken < Duration::from_secs(20), "{taken:?}\n{}", vpnd.said());
+    assert!(client.reaches(INSIDE));
+    vpnd.terminate();
+    gateway.wait_until_empty();
+}
+
+#[test]
+fn one_of_two_gateways_is_enough_ikev2() {
+    assert_one_of_two_is_enough(GatewayConfig::default(), &VpndConfig::default());
+}
+
+#[test]
+fn one_of_two_gateways_is_enough_ikev1() {
+    assert_one_of_two_is_enough(GatewayConfig::ikev1(), &VpndConfig::ikev1());
+}
+
+#[track_caller]
+fn assert_another_address_is_followed(gateway: GatewayConfig, config: &VpndConfig) {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let gateway = gateway.start(&lab);
+    let mut vpnd = config.up(&client);
+    let device = client.run("sh", &["-c", "ip -o route get 192.0.2.1 | sed 's/.* dev \\([^ ]*\\).*/\\1/'"]);
+    let device = device.trim();
+    // The address goes and comes back: nothing happens.
+    let address = format!("{}/24", client.address());
+    client.run("ip", &["address", "delete", &address, "dev", device]);
+    std::thread::sleep(Duration::from_secs(2));
+    client.run("ip", &["address", "add", &address, "dev", device]);
+    assert!(client.reaches(INSIDE));
+    assert_eq!(vpnd.said().matches("tunnel is up").count(), 1, "{}", vpnd.said());
+    // Another one in its place: the tunnel is made anew from it, and the gateway forgets the old one.
+    client.run("ip", &["address", "delete", &address, "dev", device]);
+    client.run("ip", &["address", "add", "192.0.2.77/24", "dev", device]);
+    vpnd.wait_for_within("192.0.2.77", Duration::from_secs(10));
+    vpnd.wait_until_up();
+    assert!(client.reaches(INSIDE));
+    gateway.wait_until(|| gateway.sas().len() == 1);
+    vpnd.terminate();
+    gateway.wait_until_empty();
+}
+
+#[test]
+fn a_client_with_another_address_connects_anew_ikev2() {
+    assert_another_address_is_followed(GatewayConfig::default(), &VpndConfig::default());
+}
+
+#[test]
+fn a_client_with_another_address_connects_anew_ikev1() {
+    assert_another_address_is_followed(GatewayConfig::ikev1(), &VpndConfig::ikev1());
+}
