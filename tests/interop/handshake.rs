@@ -184,8 +184,9 @@ fn a_gateway_that_narrows() {
     assert_eq!(gateway.sa().selectors, "10.250.0.0/28 === 10.200.0.1/32");
     assert_eq!(client.ping(INSIDE, 3), 3);
     let routes = client.run("ip", &["route", "show", "table", "all"]);
-    assert!(routes.contains("10.250.0.0/28"), "{routes}");
-    assert!(!routes.contains("10.250.0.0/24"), "only what was agreed is routed:\n{routes}");
+    assert!(routes.contains("10.250.0.0/28 dev vpnd0"), "{routes}");
+    assert!(!routes.contains("10.250.0.0/24 dev"), "only what was agreed is routed:\n{routes}");
+    assert!(routes.contains("unreachable 10.250.0.0/24"), "and the rest does not leave in clear:\n{routes}");
     vpnd.terminate();
 }
 
@@ -199,7 +200,7 @@ fn several_subnets_in_one_child() {
     assert_eq!(client.ping("10.251.0.5", 3), 3);
     assert_eq!(gateway.sa().selectors, "10.250.0.0/25 10.251.0.0/24 === 10.200.0.1/32");
     let routes = client.run("ip", &["route", "show", "table", "all"]);
-    assert!(routes.contains("10.250.0.0/25") && routes.contains("10.251.0.0/24"), "{routes}");
+    assert!(routes.contains("10.250.0.0/25 dev vpnd0") && routes.contains("10.251.0.0/24 dev vpnd0"), "{routes}");
     vpnd.terminate();
 }
 

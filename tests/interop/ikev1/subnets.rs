@@ -53,7 +53,7 @@ fn two_three_and_eight_subnets_have_a_child_each() {
         assert_eq!(seen, expected, "one child each");
         let routes = client.run("ip", &["route", "show", "table", "all"]);
         for subnet in &subnets {
-            assert!(routes.contains(subnet.trim_end_matches("/32")), "{subnet} in\n{routes}");
+            assert!(routes.contains(&format!("{} dev vpnd0", subnet.trim_end_matches("/32"))), "{subnet} in\n{routes}");
         }
         vpnd.terminate();
         gateway.wait_until_empty();
@@ -88,7 +88,7 @@ fn a_subnet_that_is_refused_is_named_and_the_others_work() {
     let said = vpnd.said();
     assert!(said.contains("10.251.0.0/24"), "{said}");
     let routes = client.run("ip", &["route", "show", "table", "all"]);
-    assert!(!routes.contains("10.251.0.0/24"), "only what was agreed is routed:\n{routes}");
+    assert!(!routes.contains("10.251.0.0/24 dev"), "only what was agreed is routed:\n{routes}");
     vpnd.terminate();
     gateway.wait_until_empty();
 }
