@@ -18,6 +18,7 @@ mod vpnd;
 mod cleanup;
 mod handshake;
 mod identities;
+mod idle;
 mod ikev1;
 mod killswitch;
 mod matrix;

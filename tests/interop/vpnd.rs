@@ -208,6 +208,10 @@ impl Vpnd {
         self.said.join("\n")
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("vpnd's state").is_some()
     }
