@@ -62,8 +62,23 @@ fn scene_of(seed: u64) -> (Scene, u32) {
         scene.client.profile.ike_offers[0].groups.insert(0, Group::Modp2048);
     }
     scene.client.profile.initial_contact = dice.heads();
+    rekey(&mut scene, &mut dice);
     let attacks = if dice.heads() { dice.below(60) as u32 } else { 0 };
     (scene, attacks)
+}
+
+/// Either side replaces either SA in the middle of the story, or does not.
+fn rekey(scene: &mut Scene, dice: &mut Dice) {
+    let some = |dice: &mut Dice| dice.heads().then(|| Duration::from_secs(15 + dice.below(90)));
+    scene.client.profile.child.lifetime.time = some(dice);
+    scene.client.profile.ike_lifetime.time = some(dice);
+    scene.gateway.child_rekey = some(dice);
+    scene.gateway.ike_rekey = some(dice);
+    if dice.heads() {
+        let group = [Group::Curve25519, Group::Ecp256][dice.below(2) as usize];
+        scene.gateway.pfs = Some(group);
+        scene.client.profile.child.offers[0].pfs = vec![Group::Curve25519, group];
+    }
 }
 
 /// Tells the story of a seed and gives what names it.
