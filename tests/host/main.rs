@@ -9,6 +9,7 @@ mod dataplane;
 mod end_to_end;
 mod killswitch;
 mod load;
+mod mtu;
 mod namespace;
 mod offload;
 mod pair;
