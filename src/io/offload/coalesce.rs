@@ -13,8 +13,9 @@ use super::header::{Header, Segmentation, Segmented, Unfinished};
 pub const MAX_SEGMENTS: u16 = 126;
 /// Octets of the longest super-packet: what the length field of IPv4 holds.
 pub const LONGEST: usize = 65_535;
-/// Flows that are merged at the same time. A further one ends the merging of one of them.
-pub const FLOWS: usize = 64;
+/// Places for flows that are merged at the same time. A flow whose place another one has ends the merging of that one: many places, so that
+/// few of some dozens of flows meet.
+pub const FLOWS: usize = 512;
 /// Octets of the longest headers that are merged: IPv6 and TCP with all its options.
 const LONGEST_HEADERS: usize = 100;
 

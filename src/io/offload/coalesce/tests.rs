@@ -477,12 +477,12 @@ fn no_super_packet_is_longer_than_a_packet_can_be_or_has_more_parts_than_a_write
 }
 
 #[test]
-fn more_flows_than_there_are_places_for_come_out_in_order() {
+fn hundreds_of_flows_some_in_the_same_place_come_out_in_order() {
     let packets: Vec<_> = (0..4_u16)
         .flat_map(|n| (0..200_u8).map(move |flow| tcp(4, flow, n, u32::from(n) * 100, ACK, NO_OPTIONS, 100)))
         .collect();
     let written = merged(&packets, ALL);
-    assert!(written.len() < packets.len());
+    assert!((201..400).contains(&written.len()), "{}", written.len());
     in_order(&packets, &written);
 }
 
