@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 
 from lab import Failed
 
@@ -61,14 +62,17 @@ class Load:
     def transfer(self, pair, flows, backwards):
         """Gbit/s, CPU-seconds of the whole machine, octets."""
         words = ["iperf3", "-c", TARGET, "-J", "-t", self.seconds, "-P", flows] + ["-R"] * backwards
-        before, _ = machine_seconds()
-        output, _ = finish(self.start(pair, *words), self.seconds)
-        used = machine_seconds()[0] - before
-        try:
-            received = json.loads(output)["end"]["sum_received"]
-            return received["bits_per_second"] / 1e9, used, received["bytes"]
-        except (TypeError, ValueError, KeyError):
-            raise Failed(f"{pair.name}: iperf3 did not end well: {(output or '')[-300:]}") from None
+        for _ in range(3):
+            before, _ = machine_seconds()
+            output, _ = finish(self.start(pair, *words), self.seconds)
+            used = machine_seconds()[0] - before
+            try:
+                received = json.loads(output)["end"]["sum_received"]
+                return received["bits_per_second"] / 1e9, used, received["bytes"]
+            except (TypeError, ValueError, KeyError):
+                # Now and then an iperf3 server is still busy with the end of the transfer before.
+                time.sleep(0.5)
+        raise Failed(f"{pair.name}: iperf3 did not end well: {' '.join((output or '').split())[-200:]}")
 
     def packets(self, pair, rate):
         """Packets of 64 octets a second: offered, delivered, and the share lost."""
@@ -80,7 +84,7 @@ class Load:
             raise Failed(f"{pair.name}: {errors}")
         sent = json.loads(output)
         # What is still under way arrives long before the receiver is told to end.
-        subprocess.run(["sleep", "0.2"])
+        time.sleep(0.2)
         received = json.loads(finish(receiver, 0)[0])["received"]
         return {
             "offered": sent["sent"] / sent["seconds"],

@@ -35,7 +35,7 @@ def machine(root, peers):
         facts = dict(re.split(r"\s*:\s*", line.strip(), maxsplit=1) for line in file if ":" in line)
     known = ["aes", "vaes", "pclmulqdq", "vpclmulqdq", "sha_ni", "avx2", "avx512f", "avx512bw", "avx512vl"]
     versions = {
-        "vpnd": output("git", "-C", root, "describe", "--always", "--dirty"),
+        "vpnd": output("git", "-C", root, "log", "-1", "--format=%h", "--", "src", "Cargo.lock"),
         "strongSwan": output("dpkg-query", "-W", "-f", "${Version}", "strongswan-starter"),
         "wireguard-go": output("cat", peers / "wireguard-go.version"),
         "boringtun": output(peers / "bin/boringtun-cli", "--version").split(" ")[-1],
@@ -211,11 +211,13 @@ def tables(results):
 
 def conditions(results):
     machine, options = results["machine"], results["options"]
+    rounds = {len(found) for load in results["figures"].values() for found in load.values()}
+    count = "-".join(str(number) for number in sorted({min(rounds), max(rounds)}))
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
         f"{machine['cpu']}, {machine['cores']} cores ({' '.join(machine['flags'])}), Linux {machine['kernel']}",
         versions,
-        f"medians of {options['rounds']} rounds of {options['seconds']} s, tunnels in turn; "
+        f"medians of {count} rounds of {options['seconds']} s, tunnels in turn; "
         f"the host took {results['stolen']:.1%} of the CPU time meanwhile",
     ]
     return lines + [f"left out: {name}: {reason}" for name, reason in results["missing"].items()]
