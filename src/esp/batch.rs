@@ -101,15 +101,15 @@ impl Batch {
     /// `slots` packets of at most `room` octets each.
     pub fn new(slots: usize, room: usize) -> Self {
         let stride = around(room);
-        Self::over(slots.saturating_mul(stride), slots, room, Some(stride))
+        Self::over(slots.saturating_mul(stride), slots, slots.saturating_mul(MAX_SEGMENTS), room, Some(stride))
     }
 
     /// At most `slots` packets, which need `octets` together; of these, [`HEAD_ROOM`] and [`TAIL_ROOM`] are around each.
     pub fn packed(slots: usize, octets: usize) -> Self {
-        Self::over(octets, slots, octets.saturating_sub(around(0)), None)
+        Self::over(octets, slots, slots, octets.saturating_sub(around(0)), None)
     }
 
-    fn over(octets: usize, slots: usize, room: usize, stride: Option<usize>) -> Self {
+    fn over(octets: usize, slots: usize, most: usize, room: usize, stride: Option<usize>) -> Self {
         Self {
             memory: vec![0; octets].into_boxed_slice(),
             slots,
@@ -117,7 +117,7 @@ impl Batch {
             stride,
             used: 0,
             end: 0,
-            packets: Vec::with_capacity(slots),
+            packets: Vec::with_capacity(most),
             truncated: 0,
         }
     }
@@ -132,6 +132,11 @@ impl Batch {
     /// How many packets there are, whatever became of them.
     pub fn len(&self) -> usize {
         self.packets.len()
+    }
+
+    /// How many packets there can be: what works on a batch makes room for so many, once.
+    pub fn most(&self) -> usize {
+        self.packets.capacity()
     }
 
     /// Whether there is no packet.

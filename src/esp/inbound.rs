@@ -88,6 +88,7 @@ impl InboundSa {
     /// RFC 4303 §3.4.3: the sequence number is looked at before the ICV, but nothing is changed by it.
     fn admit(&mut self, now: Instant, batch: &mut Batch, lane: Lane) {
         self.jobs.clear();
+        self.jobs.reserve(batch.most());
         for (packet, window) in batch.windows() {
             if packet.state != (State::ToOpen { lane }) {
                 continue;
@@ -119,6 +120,8 @@ impl InboundSa {
 
     fn check_icvs(&mut self, batch: &mut Batch, lane: Lane) {
         let mut texts = recycle(std::mem::take(&mut self.texts));
+        texts.reserve(batch.most());
+        self.verdicts.reserve(batch.most());
         let mut jobs = self.jobs.iter();
         for (packet, window) in batch.windows() {
             if packet.state != (State::Candidate { lane }) {

@@ -93,6 +93,7 @@ impl OutboundSa {
     pub fn seal(&mut self, now: Instant, batch: &mut Batch, lane: Lane, ivs: &mut IvGenerator) -> SealedCount {
         let mut count = SealedCount::default();
         self.jobs.clear();
+        self.jobs.reserve(batch.most());
         for (packet, window) in batch.windows() {
             let State::ToSeal { lane: its, next_header } = packet.state else { continue };
             if its != lane {
@@ -153,6 +154,7 @@ impl OutboundSa {
 
     fn seal_framed(&mut self, batch: &mut Batch, lane: Lane) -> bool {
         let mut texts = recycle(std::mem::take(&mut self.texts));
+        texts.reserve(batch.most());
         let mut jobs = self.jobs.iter();
         for (packet, window) in batch.windows() {
             if packet.state != (State::Framed { lane }) {

@@ -21,9 +21,6 @@ use super::{Desk, IkeDatagram, InboundCounters, InboundOrder, OrderError, Then};
 /// Octets of the longest datagram and the longest train.
 const LARGEST: usize = 65_535;
 
-/// Packets of a batch for which there is room from the start. Trains may bring more.
-const PACKETS: usize = 512;
-
 pub(super) struct InboundThread {
     desk: Desk<InboundOrder>,
     tun: Arc<Tun>,
@@ -46,7 +43,8 @@ impl InboundThread {
         ike: mpsc::Sender<IkeDatagram>,
         clock: Clock,
     ) -> Self {
-        let delivery = Delivery::new(tun.offload(), PACKETS);
+        let batch = Batch::new(BATCH, LARGEST);
+        let delivery = Delivery::new(tun.offload(), batch.most());
         Self {
             desk,
             tun,
@@ -55,7 +53,7 @@ impl InboundThread {
             path: InboundPath::new(),
             clock,
             gateways: Vec::new(),
-            batch: Batch::new(BATCH, LARGEST),
+            batch,
             delivery,
             counters: InboundCounters::default(),
         }
