@@ -46,7 +46,9 @@ fn frames(mut file: &[u8]) -> Vec<Vec<u8>> {
     assert_eq!(header[..4], 0xa1b2_c3d4_u32.to_le_bytes(), "not a little-endian pcap");
     let mut frames = Vec::new();
     while let Some(record) = file.split_off(..16) {
-        let captured = u32::from_le_bytes(record[8..12].try_into().expect("four octets"));
+        let [captured, on_the_link] =
+            [8, 12].map(|at| u32::from_le_bytes(record[at..at + 4].try_into().expect("four octets")));
+        assert_eq!(captured, on_the_link, "a frame was cut: what is searched for may be in the rest");
         frames.push(file.split_off(..captured as usize).expect("a whole frame").to_vec());
     }
     frames
