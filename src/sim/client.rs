@@ -132,7 +132,11 @@ impl Client {
 
     /// A datagram from the wire.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
-        let Some(local) = self.socket.filter(|local| *local == datagram.destination) else { return };
+        // What an earlier attempt asked is answered to its own port.
+        let local = datagram.destination;
+        if self.socket.is_none_or(|socket| socket.ip() != local.ip()) {
+            return;
+        }
         let remote = datagram.source;
         if remote.port() == 500 {
             self.tunnel.handle_datagram(now, Path { local, remote, framing: Framing::Bare }, &datagram.octets);

@@ -87,6 +87,8 @@ pub struct Tunnel {
     backoff: Backoff,
     displacement: Displacement,
     earlier: EarlierAddresses,
+    /// The session from an address that we do not have any more, while it is still being closed.
+    former: Option<Box<Session>>,
     actions: VecDeque<TunnelAction>,
 }
 
@@ -151,6 +153,7 @@ impl Tunnel {
             backoff,
             displacement: Displacement::default(),
             earlier: EarlierAddresses::default(),
+            former: None,
             actions: VecDeque::new(),
         };
         tunnel.try_next(now, false);
@@ -187,6 +190,9 @@ impl Tunnel {
 
     /// An IKE message, without marker.
     pub fn handle_datagram(&mut self, now: Instant, path: Path, message: &[u8]) {
+        if self.is_for_former(message) {
+            return self.with_former(|session| session.handle_datagram(now, path, message));
+        }
         self.with_session(now, |session| session.handle_datagram(now, path, message));
     }
 
@@ -225,12 +231,14 @@ impl Tunnel {
             self.with_session(now, |session| session.handle_command(now, Command::Close));
         } else if !matches!(self.state, State::Closed) {
             self.state = State::Closed;
-            self.actions.push_back(TunnelAction::Closed { confirmed: true });
+            let confirmed = self.former.take().is_none();
+            self.actions.push_back(TunnelAction::Closed { confirmed });
         }
     }
 
     /// To be called when `poll_timeout` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.with_former(|session| session.handle_timeout(now));
         match &self.state {
             State::Waiting { until, .. } if *until <= now => self.try_next(now, false),
             State::Connected(connected) if connected.is_unanswered_at(now) => {
@@ -250,14 +258,15 @@ impl Tunnel {
 
     /// When `handle_timeout` wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match &self.state {
+        let at = |session: &Session| session.poll_timeout().map(|deadline| deadline.at);
+        let former = self.former.as_deref().and_then(at);
+        let state = match &self.state {
             State::Waiting { until, .. } => Some(*until),
-            State::Connected(connected) => {
-                let session = connected.session.poll_timeout().map(|deadline| deadline.at);
-                [session, connected.answer_by()].into_iter().flatten().min()
-            }
-            State::Resolving(_) | State::Binding(..) | State::Closed => None,
-        }
+            State::Connected(connected) => [at(&connected.session), connected.answer_by()].into_iter().flatten().min(),
+            State::Resolving(_) | State::Binding(..) => None,
+            State::Closed => return None,
+        };
+        [former, state].into_iter().flatten().min()
     }
 
     /// How it stands.

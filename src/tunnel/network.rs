@@ -4,10 +4,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::ike::action::{Action, Command, Failure};
+use crate::ike::action::{Action, Command, Event, Failure};
+use crate::ike::session::Session;
 use crate::time::Instant;
 use crate::tunnel::progress::Progress;
-use crate::tunnel::{State, Tunnel, TunnelAction};
+use crate::tunnel::{Connected, State, Tunnel, TunnelAction};
 
 /// However often the network changes, the gateway is asked for a sign of life on its account no more often than this.
 const BETWEEN_QUESTIONS: Duration = Duration::from_secs(5);
@@ -58,25 +59,42 @@ impl Tunnel {
         }
     }
 
-    /// The gateway is told by the new way that the old tunnel is gone; nobody waits for its answer.
+    /// The gateway is told by the new way that the old tunnel is gone, while the new one is made.
     fn move_on(&mut self, now: Instant, local: SocketAddr) {
-        let State::Connected(connected) = &mut self.state else { return };
-        connected.session.handle_command(now, Command::Close);
-        while let Some(action) = connected.session.poll_action() {
-            match action {
-                Action::Transmit(transmit) => self.actions.push_back(TunnelAction::Transmit(transmit)),
-                Action::Data(command) => self.actions.push_back(TunnelAction::Data(command)),
-                Action::Event(_) => {}
-            }
-        }
-        let (remote, started) = (connected.remote, connected.started);
-        let failure = Failure::Moved { from: connected.local.ip(), to: local.ip() };
-        let was_up = connected.up_since.is_some();
-        self.progress(Progress::Down { remote, failure, was_up });
+        let State::Connected(connected) = std::mem::replace(&mut self.state, State::Closed) else { return };
+        let Connected { session, remote, started, up_since, local: before, .. } = *connected;
+        self.former = Some(Box::new(session));
+        self.with_former(|session| session.handle_command(now, Command::Close));
+        let failure = Failure::Moved { from: before.ip(), to: local.ip() };
+        self.progress(Progress::Down { remote, failure, was_up: up_since.is_some() });
         self.attempts.start_over();
         match SETTLING_TIME.saturating_sub(now.since(started)) {
             Duration::ZERO => self.try_next(now, false),
             wait => self.state = self.wait(now, wait, false),
+        }
+    }
+
+    /// Whether an IKE message names the session that is being closed. Both protocols have their two SPIs in the same place.
+    pub(super) fn is_for_former(&self, message: &[u8]) -> bool {
+        let ours = self.former.as_ref().map(|session| session.status().spis.0.to_octets());
+        let mut spis = message.chunks_exact(8).take(2);
+        ours.is_some_and(|ours| spis.any(|spi| spi == ours))
+    }
+
+    /// RFC 7296 §2.3: its DELETE has to wait when another question of ours is not answered yet. How long, the session knows; then it ends.
+    pub(super) fn with_former(&mut self, act: impl FnOnce(&mut Session)) {
+        let Some(session) = &mut self.former else { return };
+        act(session);
+        let mut has_ended = false;
+        while let Some(action) = session.poll_action() {
+            match action {
+                Action::Transmit(transmit) => self.actions.push_back(TunnelAction::Transmit(transmit)),
+                Action::Data(command) => self.actions.push_back(TunnelAction::Data(command)),
+                Action::Event(event) => has_ended |= matches!(event, Event::Ended(_)),
+            }
+        }
+        if has_ended {
+            self.former = None;
         }
     }
 

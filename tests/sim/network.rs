@@ -111,7 +111,7 @@ fn a_tunnel_comes_back_after_an_hour_of_silence_and_did_not_hammer() {
 
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 77));
 
-fn connects_anew_from_another_address<G: Peer>(scene: Scene<G>) {
+fn connects_anew_from_another_address<G: Peer>(scene: Scene<G>, sas: fn(&G) -> usize) {
     let mut world = World::new(scene);
     assert!(world.run_until_up(MINUTE));
     world.run(MINUTE);
@@ -129,12 +129,36 @@ fn connects_anew_from_another_address<G: Peer>(scene: Scene<G>) {
     let began = world.told().into_iter().filter(|progress| matches!(progress, Progress::Connecting { .. })).count();
     assert!(began < 16, "{began} attempts in a minute");
     assert!(seconds_until_up(&mut world) <= 60);
+    world.run(Duration::from_secs(5));
+    assert_eq!(sas(&world.gateway), 1, "the gateway has one SA left");
 }
 
 #[test]
 fn a_client_that_has_another_address_connects_anew_at_once() {
-    connects_anew_from_another_address(v2());
-    connects_anew_from_another_address(v1());
+    connects_anew_from_another_address(v2(), |gateway| gateway.sa_count());
+    connects_anew_from_another_address(v1(), |gateway| gateway.sa_count());
+}
+
+fn says_delete_although_a_question_is_open<G: Peer>(scene: Scene<G>, sas: fn(&G) -> usize) {
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world.run(MINUTE);
+    world.link.quality.loss = 1000;
+    world.change_network(Some(CLIENT));
+    world.run(Duration::from_millis(100));
+    world.link.quality.loss = 0;
+    world.change_network(Some(ELSEWHERE));
+    assert_eq!(seconds_until_up(&mut world), 0, "nobody waits for the answer: {:?}", world.told());
+    world.run(Duration::from_secs(2));
+    assert_eq!(sas(&world.gateway), 1);
+    assert!(world.client.is_up() && pings(&mut world, 3) == 3);
+    assert_eq!(failures(&world), [&Failure::Moved { from: CLIENT, to: ELSEWHERE }]);
+}
+
+#[test]
+fn k2_081_a_tunnel_that_is_left_is_deleted_once_its_open_question_is_answered() {
+    says_delete_although_a_question_is_open(v2(), |gateway| gateway.sa_count());
+    says_delete_although_a_question_is_open(v1(), |gateway| gateway.sa_count());
 }
 
 fn survives_without_a_network<G: Peer>(scene: Scene<G>) {
