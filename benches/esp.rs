@@ -5,38 +5,17 @@ use std::{hint::black_box, net::IpAddr};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use vpnd::{
-    crypto::{
-        cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection, ProtectionKeys},
-        random::Random,
-        secret::Secret,
-    },
-    esp::dataplane::{Arrival, Batch, InboundPath, OutboundPath, split},
-    sa::{
-        command::{ChildId, DataCommand, InboundParameters, OutboundParameters},
-        lifetime::Lifetime,
-        path::{Framing, Path},
-        selector::Selector,
-        spi::{InboundSpi, OutboundSpi},
-        suite::EspSuite,
-    },
+    crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection},
+    esp::dataplane::{Arrival, Batch},
     time::Instant,
 };
 
+mod halves;
+
+use halves::{halves, path};
+
 const PACKETS: usize = 32;
 const SIZES: [usize; 3] = [64, 576, 1400];
-const SPI: u32 = 0x1000;
-
-struct Counting(u8);
-
-impl Random for Counting {
-    fn fill(&mut self, out: &mut [u8]) {
-        for octet in out {
-            self.0 = self.0.wrapping_mul(5).wrapping_add(1);
-            *octet = self.0;
-        }
-    }
-}
-
 fn suites() -> [(&'static str, Protection); 8] {
     let cbc = |key, integrity| Protection::CbcHmac { encryption: Cbc::Aes(key), integrity };
     [
@@ -49,61 +28,6 @@ fn suites() -> [(&'static str, Protection); 8] {
         ("aes256gcm16", Protection::Aead(Aead::AesGcm(AesKey::Aes256, GcmIcv::Sixteen))),
         ("chacha20poly1305", Protection::Aead(Aead::ChaCha20Poly1305)),
     ]
-}
-
-fn keys(protection: Protection) -> ProtectionKeys {
-    let key = |len: usize| Secret::new((0..=255).cycle().take(len).collect());
-    ProtectionKeys { encryption: key(protection.encryption_key_len()), integrity: key(protection.integrity_key_len()) }
-}
-
-fn path() -> Path {
-    Path {
-        local: "192.0.2.1:4500".parse().unwrap(),
-        remote: "198.51.100.1:4500".parse().unwrap(),
-        framing: Framing::Marked,
-    }
-}
-
-fn halves(protection: Protection) -> (OutboundPath, InboundPath) {
-    let suite = EspSuite { protection, esn: false };
-    let any = || vec![Selector::any_v4()];
-    let mut outbound = OutboundPath::new(&mut Counting(0));
-    let mut inbound = InboundPath::new();
-    let install = DataCommand::InstallInbound {
-        child: ChildId(1),
-        sa: Box::new(InboundParameters {
-            spi: InboundSpi::new(SPI).unwrap(),
-            suite,
-            keys: keys(protection),
-            sources: any(),
-            destinations: any(),
-            // The same datagrams come again and again.
-            replay_window: 0,
-            lifetime: Lifetime::default(),
-        }),
-    };
-    let switch = DataCommand::SwitchOutbound {
-        child: ChildId(1),
-        sa: Box::new(OutboundParameters {
-            spi: OutboundSpi::new(SPI).unwrap(),
-            suite,
-            keys: keys(protection),
-            sources: any(),
-            destinations: any(),
-            path: path(),
-            lifetime: Lifetime::default(),
-        }),
-    };
-    for command in [install, switch] {
-        let (to_outbound, to_inbound) = split(command);
-        if let Some(command) = to_outbound {
-            outbound.apply(Instant::START, command).unwrap();
-        }
-        if let Some(command) = to_inbound {
-            inbound.apply(Instant::START, command).unwrap();
-        }
-    }
-    (outbound, inbound)
 }
 
 /// A UDP packet of `len` octets in all.

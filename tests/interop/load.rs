@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::gateway::INSIDE;
 use crate::lab::{Client, Lab};
+use crate::vpnd::Vpnd;
 
 const TRANSFER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/transfer.py");
 const PINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/pings.py");
@@ -100,4 +102,17 @@ impl Drop for Pings {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Echo requests and TCP both ways for so long; nothing is lost, and the tunnel is never made anew.
+#[track_caller]
+pub(crate) fn assert_nothing_is_lost(client: &Client<'_>, vpnd: &mut Vpnd, duration: Duration) {
+    let server = Server::start(client.lab, INSIDE);
+    assert!(client.reaches(INSIDE));
+    let pings = Pings::start(client, INSIDE);
+    server.trickle(client, duration);
+    pings.assert_none_lost(u32::try_from(duration.as_millis() / 20).expect("a short time"));
+    let said = vpnd.said();
+    let ups = said.matches("tunnel is up").count();
+    assert!(ups == 1 && !vpnd.has_ended(), "up {ups} times:\n{said}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::gateway::{Gateway, GatewayConfig, INSIDE};
 use crate::lab::{Client, Lab};
-use crate::load::{Pings, Server};
+use crate::load::assert_nothing_is_lost;
 use crate::vpnd::{PROPOSAL, Vpnd, VpndConfig};
 
 const TEN_SECONDS: &str = r#""10s""#;
@@ -55,19 +55,6 @@ fn patient_client(esp: &str) -> VpndConfig {
         .with("esp", "proposals", format!("[\"{esp}\"]"))
         .with("ike", "lifetime", r#""1h""#)
         .with("esp", "lifetime", r#""8h""#)
-}
-
-/// Echo requests and TCP both ways for so long; nothing is lost, and the tunnel is never made anew.
-#[track_caller]
-fn assert_nothing_is_lost(client: &Client<'_>, vpnd: &mut Vpnd, duration: Duration) {
-    let server = Server::start(client.lab, INSIDE);
-    assert!(client.reaches(INSIDE));
-    let pings = Pings::start(client, INSIDE);
-    server.trickle(client, duration);
-    pings.assert_none_lost(u32::try_from(duration.as_millis() / 20).expect("a short time"));
-    let said = vpnd.said();
-    let ups = said.matches("tunnel is up").count();
-    assert!(ups == 1 && !vpnd.has_ended(), "up {ups} times:\n{said}");
 }
 
 /// Runs the load, and returns what happened.
