@@ -19,6 +19,9 @@ use crate::time::Instant;
 /// Packets of an SA that is deleted may be under way for as long.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// A peer that does not know an SA after this has lost it.
+const SETTLING_TIME: Duration = Duration::from_secs(5);
+
 /// SAs of the child at one time; a peer that wants more has to delete some.
 const MOST_SAS: usize = 8;
 
@@ -43,6 +46,7 @@ struct ChildSa {
     inbound: InboundSpi,
     outbound: OutboundSpi,
     by: Side,
+    made_at: Instant,
     ends_at: Option<Instant>,
     standing: Standing,
     use_: Use,
@@ -120,6 +124,7 @@ impl Child {
             inbound,
             outbound,
             by,
+            made_at: ctx.now,
             ends_at: time.map(|time| ctx.now.after(time)),
             standing: Standing::Up,
             use_: Use::Held(Box::new(sending)),
@@ -181,6 +186,14 @@ impl Child {
             self.release(ctx, newer);
         }
         Some(deleted)
+    }
+
+    /// The peer has no SA that it receives on with this SPI (INVALID_SPI). Gives what we receive on, if it must have had it: a new one it may not
+    /// have yet, and of a deleted one packets are under way.
+    pub(super) fn lost_by_peer(&mut self, ctx: &mut Context<'_>, outbound: u32) -> Option<InboundSpi> {
+        let is_it = |sa: &&ChildSa| sa.outbound.value() == outbound && sa.standing == Standing::Up;
+        self.sas.iter().find(is_it).filter(|sa| ctx.now.since(sa.made_at) >= SETTLING_TIME)?;
+        self.deleted_by_peer(ctx, outbound)
     }
 
     /// The peer does not know it any more (CHILD_SA_NOT_FOUND).

@@ -264,6 +264,22 @@ impl Gateway {
         self.sas.values_mut().for_each(|sa| sa.children.clear());
     }
 
+    /// Says under each IKE SA that nothing is received with this SPI (INVALID_SPI).
+    pub fn say_invalid_spi(&mut self, now: Instant, spi: u32) {
+        let mut sas = std::mem::take(&mut self.sas);
+        let said = octets::notify_payload(octets::notify::INVALID_SPI, &spi.to_be_bytes());
+        for sa in sas.values_mut() {
+            self.request(now, sa, exchange::INFORMATIONAL, std::slice::from_ref(&said));
+        }
+        self.sas = sas;
+    }
+
+    /// What the children that stand receive on, in the order in which they were made.
+    pub fn child_spis(&self) -> Vec<u32> {
+        let children = self.sas.values().flat_map(|sa| &sa.children).filter(|child| child.gone.is_none());
+        children.map(esp::Child::inbound_spi).collect()
+    }
+
     /// A restart without memory: all SAs are gone, silently.
     pub fn forget(&mut self) {
         self.sas.clear();

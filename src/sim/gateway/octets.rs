@@ -29,6 +29,7 @@ pub mod exchange {
 /// Notify numbers.
 pub mod notify {
     pub const INVALID_SYNTAX: u16 = 7;
+    pub const INVALID_SPI: u16 = 11;
     pub const NO_PROPOSAL_CHOSEN: u16 = 14;
     pub const TEMPORARY_FAILURE: u16 = 43;
     pub const CHILD_SA_NOT_FOUND: u16 = 44;

@@ -202,6 +202,32 @@ fn k2_126_a_child_that_the_gateway_forgot_is_made_anew_under_the_same_ike_sa() {
 }
 
 #[test]
+fn k2_101_a_child_that_the_gateway_says_under_the_ike_sa_it_does_not_know_is_made_anew() {
+    for keeps_it in [false, true] {
+        let mut world = up(lasting(None, None, Some(Group::Ecp256), 19));
+        world.run(6 * SECOND);
+        let lost = world.gateway.child_spis()[0];
+        if !keeps_it {
+            world.gateway.forget_children();
+        }
+        world.gateway.say_invalid_spi(world.now(), lost);
+        pings(&mut world, 5);
+        assert_eq!((world.gateway.child_count(), world.gateway.counts().authenticated), (1, 1), "{keeps_it}");
+        assert_eq!(pings(&mut world, 5), 5, "{keeps_it}");
+        let made = world.gateway.child_spis();
+        assert_ne!(made, [lost], "{keeps_it}");
+        // About the new one, once more about the SA that is gone, about nobody's: nothing is made for that.
+        for spi in [made[0], lost, 0x1234_5678] {
+            world.gateway.say_invalid_spi(world.now(), spi);
+            assert_eq!(pings(&mut world, 5), 5, "{keeps_it}");
+        }
+        assert_eq!(world.gateway.child_spis(), made, "{keeps_it}");
+        nothing_is_lost(&mut world, 20);
+        assert_eq!(world.gateway.counts().authenticated, 1);
+    }
+}
+
+#[test]
 fn k2_133_narrower_selectors_are_refused_and_the_old_sa_stays() {
     let mut world = up(lasting(Some(60 * SECOND), None, None, 13));
     world.gateway.settings_mut().impairments = vec![Impairment::NarrowRekey];

@@ -102,7 +102,7 @@ impl Established {
         }
         match then {
             Then::Stay if self.current.ids_are_used_up() => self.close(ctx, Failure::LifetimeEnded),
-            Then::Stay => Flow::Continue(()),
+            Then::Stay => self.send_next(ctx),
             // An IKE SA without a child carries nothing: it is closed, so that a whole new one is made.
             Then::ChildGone => self.close(ctx, Failure::ClosedByPeer),
             Then::Succeed(made) => {
@@ -150,6 +150,7 @@ impl Established {
     fn handle_informational(&mut self, ctx: &mut Context<'_>, name: IkeSpi, asked: &Informational) -> Handled {
         for notify in &asked.notifies {
             self.take_note(ctx, notify);
+            self.take_invalid_spi(ctx, notify);
         }
         if asked.deletes.iter().any(|delete| delete.protocol == ProtocolId::IKE) {
             // RFC 7296 §1.4.1: the answer holds no Delete payload.
@@ -206,6 +207,18 @@ impl Established {
             let end = end_of(ctx.now, time, ctx);
             self.ends_at = Some(self.ends_at.map_or(end, |earlier| earlier.min(end)));
         }
+    }
+
+    /// RFC 7296 §1.5, §3.10.1: the peer got a packet of an SA that it lost without a word. Under the IKE SA it is believed, and the child made anew.
+    fn take_invalid_spi(&mut self, ctx: &mut Context<'_>, notify: &Notify) {
+        let Some(child) = self.child.as_mut().filter(|_| notify.kind == NotifyType::INVALID_SPI) else { return };
+        let octets = [&notify.data, &notify.spi].into_iter().find_map(|spi| <[u8; 4]>::try_from(spi.as_slice()).ok());
+        let Some(lost) = octets.and_then(|spi| child.lost_by_peer(ctx, u32::from_be_bytes(spi))) else { return };
+        if !child.is_carried() && self.child_exchange.is_none() {
+            self.current.ours.ask(Request::NewChild);
+        }
+        // What receives its packets and what negotiates are two programs: the second may think that it stands.
+        self.current.ours.ask(Request::DeleteChild(lost));
     }
 
     /// RFC 7296 §2.1: the same octets, for as often as the request is repeated.
