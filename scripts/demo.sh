@@ -87,6 +87,7 @@ show_tunnel() {
     step "The client's address and routes"
     in_namespace client ip -brief address show scope global | indent
     in_namespace client ip route show table all proto 118 | indent
+    echo "(table 118 is vpnd's own; the unreachable route is the kill switch: it catches whenever the one by vpnd0 is gone)" | indent
 }
 
 use_tunnel() {

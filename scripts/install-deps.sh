@@ -20,6 +20,7 @@ wanted=(
     "python3:python3"
     "procps:ps"
     "util-linux:nsenter"
+    "util-linux:prlimit"
     "make:make"
     "gcc:cc"
     "g++:c++"

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::model::AddressMode;
 use crate::config::{self, Children, Config, Secrets};
@@ -82,6 +82,9 @@ pub async fn run(
     let sockets = open_sockets(config)?;
     let device = Tun::open(config.device())?;
     let name = device.name().to_owned();
+    // What can fail comes before the subnets are closed. No SA is installed yet: what the threads read is dropped.
+    let signals = Signals::listen().map_err(StartError::Signals)?;
+    let (data, events) = DataPlane::start(device, sockets, clock, &mut OsRandom).map_err(StartError::Threads)?;
     let host_settings = host_settings(config, &name);
     let closed = HostPlan::closed(&host_settings);
     let (host, repaired) = Host::open(&options.state_directory, config.device(), &closed).await?;
@@ -98,7 +101,6 @@ pub async fn run(
             )));
         }
     }
-    let (data, events) = DataPlane::start(device, sockets, clock, &mut OsRandom).map_err(StartError::Threads)?;
     let settings = Arc::new(config.tunnel_settings(secrets));
     let tunnel = Tunnel::new(settings, Box::new(OsRandom), fork, clock.now());
     let give_up = options.wait.map(|wait| clock.now().after(wait));
@@ -119,7 +121,19 @@ pub async fn run(
         network_changed: None,
         slept: Duration::ZERO,
     };
-    driver.run(events).await
+    Ok(driver.run(events, signals).await)
+}
+
+/// From here on they end the tunnel in order, and not the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
 }
 
 fn fork(_: &mut dyn Random) -> Box<dyn Random> {
@@ -149,9 +163,7 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    async fn run(mut self, mut events: DataPlaneEvents) -> Result<Outcome, StartError> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    async fn run(mut self, mut events: DataPlaneEvents, mut signals: Signals) -> Outcome {
         let mut network = NetworkWatch::start(&self.host_settings.device);
         if let Err(error) = &network {
             tracing::warn!(%error, "changes of the network are not told by the kernel: they are noticed by the gateway's silence");
@@ -167,8 +179,8 @@ impl Driver<'_> {
             let settled = self.network_changed.map(|at| self.clock.until(at));
             let give_up = self.give_up.map(|at| self.clock.until(at));
             tokio::select! {
-                _ = terminate.recv() => self.close(&mut told_to_close),
-                _ = interrupt.recv() => self.close(&mut told_to_close),
+                _ = signals.terminate.recv() => self.close(&mut told_to_close),
+                _ = signals.interrupt.recv() => self.close(&mut told_to_close),
                 Some(news) = events.news.recv() => match news {
                     DataNews::Report(report) => self.tunnel.handle_report(self.clock.now(), report),
                     DataNews::Failed(failure) => self.outcome = Some(Outcome::Broken(failure.to_string())),
@@ -185,9 +197,12 @@ impl Driver<'_> {
                 () = sleep(give_up) => self.stop_trying(),
             }
         };
+        // Taking back needs a descriptor, as closing did; these came after that and may have had the last ones.
+        drop(network);
+        self.watch = None;
         self.clean_up(&outcome).await;
         self.data.stop();
-        Ok(outcome)
+        outcome
     }
 
     /// Whoever ends the tunnel opens the subnets. A tunnel that breaks leaves them closed, as a killed process does.

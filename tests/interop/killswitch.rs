@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use crate::capture::{self, Capture, Frame};
 use crate::gateway::{ADDRESS, ADDRESS_V6, GatewayConfig, INSIDE, INSIDE_V6};
 use crate::lab::{Client, Lab};
-use crate::vpnd::VpndConfig;
+use crate::vpnd::{Vpnd, VpndConfig};
 
 const SENDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/clear.py");
 const MARKER: &[u8] = b"seen in clear";
@@ -189,6 +189,26 @@ fn l_02_what_a_killed_vpnd_left_closed_is_opened_by_repair() {
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(client.network_state(), before);
     assert!(config.repair(&client).1.contains("nothing was left"));
+}
+
+#[test]
+fn a_start_that_fails_for_want_of_descriptors_leaves_nothing_closed() {
+    let lab = Lab::open();
+    let client = with_default_routes(&lab);
+    let before = client.network_state();
+    let config = VpndConfig::default();
+    let mut failed = 0;
+    for most in 3..64 {
+        let mut vpnd = Vpnd::start_with_descriptors(&client, &config, most);
+        let status = vpnd.wait_for_exit();
+        let said = vpnd.said();
+        assert_eq!(client.network_state(), before, "{most} descriptors, {status}: {said}");
+        if said.contains("IKE_SA_INIT") {
+            break;
+        }
+        failed += 1;
+    }
+    assert!((5..60).contains(&failed), "{failed} starts failed");
 }
 
 #[test]

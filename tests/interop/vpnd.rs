@@ -158,6 +158,14 @@ impl Vpnd {
         Self::spawn(command)
     }
 
+    /// With no more descriptors than these, which may not be enough to start.
+    pub(crate) fn start_with_descriptors(client: &Client<'_>, config: &VpndConfig, most: u32) -> Self {
+        let mut command = client.command("prlimit");
+        command.arg(format!("--nofile={most}")).arg(env!("CARGO_BIN_EXE_vpnd"));
+        command.arg("up").arg("--config").arg(config.write(client)).args(["--wait", "1"]);
+        Self::spawn(command)
+    }
+
     fn spawn(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("vpnd starts");
