@@ -47,6 +47,8 @@ pub(super) struct Established {
     first_set: Option<FirstSet>,
     /// The first set is complete for us: until when the gateway's sign of life is waited for.
     sign_awaited: Option<Instant>,
+    /// When the gateway is asked for it.
+    sign_asked_at: Option<Instant>,
     liveness: Liveness,
     /// Of questions of the gateway's.
     answers: Rate,
@@ -72,6 +74,7 @@ impl Established {
             quick_modes: QuickModes::default(),
             first_set: Some(FirstSet::default()),
             sign_awaited: None,
+            sign_asked_at: None,
             liveness: Liveness::new(ctx.now, ctx.profile.dpd),
             answers: Rate::default(),
             keepalive_at: None,
@@ -154,6 +157,7 @@ impl Established {
             if self.can_ask() { self.current.dpd.deadline(&self.liveness) } else { None },
             older.map(deadline(Timer::Wait)),
             self.sign_awaited.map(deadline(Timer::Wait)),
+            self.sign_asked_at.map(deadline(Timer::Wait)),
         ];
         earliest(own.into_iter().chain(children))
     }
@@ -207,6 +211,7 @@ impl Established {
             ctx.data(DataCommand::Keepalive { path: self.current.sa.path });
             self.schedule_keepalive(ctx);
         }
+        self.ask_for_sign(ctx);
         self.sign_missing(ctx);
         self.dpd_timeout(ctx)?;
         self.renewal_timeout(ctx)?;

@@ -20,6 +20,10 @@ const MOST_CHILDREN: usize = 256;
 /// A gateway that gives no sign of life is taken to have the children after this.
 const SIGN_WAIT: Duration = Duration::from_secs(1);
 
+/// The gateway gets so long for the last message before it is asked anything: strongSwan takes what comes at once in any order, and keeps the IV of
+/// a quick mode only until a few other exchanges have come.
+const SETTLING: Duration = Duration::from_millis(30);
+
 /// How far it has come.
 #[derive(Default)]
 pub(super) struct FirstSet {
@@ -86,7 +90,7 @@ impl Established {
         if self.children.iter().any(|child| child.standing == Standing::Up) {
             if self.can_ask() {
                 self.sign_awaited = Some(ctx.now.after(SIGN_WAIT));
-                self.probe(ctx);
+                self.sign_asked_at = Some(ctx.now.after(SETTLING));
             } else {
                 ctx.event(Event::Ready);
             }
@@ -97,8 +101,15 @@ impl Established {
         Flow::Break(failure.unwrap_or_else(without_pair))
     }
 
+    pub(super) fn ask_for_sign(&mut self, ctx: &mut Context<'_>) {
+        if self.sign_asked_at.take_if(|at| *at <= ctx.now).is_some() {
+            self.probe(ctx);
+        }
+    }
+
     /// The gateway has taken what we said before its sign of life.
     pub(super) fn sign_came(&mut self, ctx: &mut Context<'_>) {
+        self.sign_asked_at = None;
         if self.sign_awaited.take().is_some() {
             ctx.event(Event::Ready);
         }

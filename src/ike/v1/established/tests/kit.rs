@@ -551,7 +551,8 @@ pub(super) fn up(profile: Profile) -> (Client, Peer, Made) {
 /// The same with a gateway that answers questions, and has answered the first.
 pub(super) fn up_with_answers(profile: Profile) -> (Client, Peer, Made) {
     let (mut client, mut peer, made) = complete(profile, PeerCapabilities { dpd: true, ..CAPABILITIES });
-    let ack = peer.acknowledge(&client.last_sent());
+    let asked = client.wait(30);
+    let ack = peer.acknowledge(&asked[0]);
     client.receive(&ack);
     assert!(matches!(client.told().last(), Some(Event::Ready)), "{:?}", client.told());
     (client, peer, made)
