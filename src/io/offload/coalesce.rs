@@ -8,6 +8,7 @@ use std::num::NonZeroU16;
 
 use super::checksum::{Sum, pseudo_header};
 use super::header::{Header, Segmentation, Segmented, Unfinished};
+use super::{CWR, FIN, IPV6_HEADER, PSH, TCP, TCP_HEADER, UDP, UDP_HEADER};
 
 /// Packets of one super-packet, at most: what fits the parts of one write beside the headers.
 pub const MAX_SEGMENTS: u16 = 126;
@@ -19,20 +20,12 @@ pub const FLOWS: usize = 512;
 /// Octets of the longest headers that are merged: IPv6 and TCP with all its options.
 const LONGEST_HEADERS: usize = 100;
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 const IPV4_HEADER: usize = 20;
-const IPV6_HEADER: usize = 40;
-const TCP_HEADER: usize = 20;
-const UDP_HEADER: usize = 8;
 
-const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
-const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
 const URG: u8 = 0x20;
-const CWR: u8 = 0x80;
 
 /// The fragment field of IPv4 (RFC 791 §3.1).
 const DONT_FRAGMENT: u8 = 0x40;

@@ -6,23 +6,13 @@ use crate::esp::{
     packet::{Fragment, InnerPacket},
 };
 use crate::io::offload::{
+    CWR, FIN, IPV6_HEADER, PSH, TCP, TCP_HEADER, UDP, UDP_HEADER,
     checksum::Sum,
     header::{Header, Segmented, Unfinished},
 };
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 const TCP_CHECKSUM: usize = 16;
 const UDP_CHECKSUM: usize = 6;
-/// Octets of the shortest TCP header, and of every UDP header.
-const TCP_HEADER: usize = 20;
-const UDP_HEADER: usize = 8;
-const IPV6_HEADER: usize = 40;
-
-// TCP flags (RFC 9293 §3.1).
-const FIN: u8 = 0x01;
-const PSH: u8 = 0x08;
-const CWR: u8 = 0x80;
 
 /// A packet of the device on its way into a batch. What the batch has no room for goes on in the next.
 #[derive(Clone, Debug)]
