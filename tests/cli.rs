@@ -75,6 +75,22 @@ fn check(text: &str) -> Ran {
     vpnd(&["check", path(&file)])
 }
 
+#[test]
+fn who_asks_where_nobody_listens_is_told_how_to_say_whom() {
+    let (directory, file) = Directory::with(VALID);
+    let state = path(&directory.0).to_owned();
+    for whom in [vec!["--device", "vpnd7"], vec!["--config", path(&file)], vec![]] {
+        let ran = vpnd(&[&["status", "--state-directory", &state], &whom[..]].concat());
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(ran.stderr.contains("no vpnd listens here") && ran.stderr.contains("--socket"), "{}", ran.stderr);
+    }
+    let (_directory, off) = Directory::with(&format!("{VALID}[control]\nsocket = \"off\"\n"));
+    let ran = vpnd(&["status", "--config", path(&off)]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("[control] socket"), "{}", ran.stderr);
+    assert_eq!(vpnd(&["status", "--device", "a", "--socket", "b"]).code, Some(2));
+}
+
 fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }

@@ -1,5 +1,6 @@
 //! What a person types and reads: one file a subcommand. It decides nothing about protocols and hosts.
 
+mod ask;
 mod check;
 mod describe;
 mod exit;
@@ -7,6 +8,7 @@ mod load;
 mod progress;
 mod repair;
 mod secret;
+mod status;
 mod up;
 
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ struct Arguments {
 enum Command {
     /// Bring a tunnel up and keep it, in the foreground
     Up(up::Arguments),
+    /// Tell how a running tunnel stands
+    Status(status::Arguments),
     /// Take back what a killed vpnd left on this host, and open the subnets that it kept closed
     Repair(repair::Arguments),
     /// Check a configuration file without touching the network
@@ -42,6 +46,7 @@ pub fn main() -> ExitCode {
     // clap ends the process with code 2 for wrong usage, 0 for help.
     let kind = match Arguments::parse().command {
         Command::Up(arguments) => up::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Completions(arguments) => describe::completions(&arguments, Arguments::command()),

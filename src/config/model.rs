@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret_source::{PskFormat, PskSource, SecretSource};
@@ -45,6 +46,7 @@ pub struct Config {
     pub(super) kill_switch: KillSwitch,
     pub(super) log_level: LogLevel,
     pub(super) log_format: LogFormat,
+    pub(super) control_socket: ControlSocket,
 }
 
 /// Which IKE is spoken.
@@ -145,6 +147,18 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Where a running vpnd is asked and told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// In the state directory, by the name of the device; vpnd runs without one where there can be none.
+    #[default]
+    ByDevice,
+    /// Here, or vpnd does not start.
+    At(PathBuf),
+    /// Nowhere.
+    Off,
 }
 
 impl LogLevel {
@@ -315,6 +329,11 @@ impl Config {
     /// How the log is written.
     pub const fn log_format(&self) -> LogFormat {
         self.log_format
+    }
+
+    /// Where a running vpnd is asked and told.
+    pub const fn control_socket(&self) -> &ControlSocket {
+        &self.control_socket
     }
 
     /// Our side of the child SA (TSi). Everything of the asked families when the gateway assigns the address.

@@ -20,6 +20,7 @@ pub(super) struct Raw {
     pub(super) tun: Tun,
     pub(super) killswitch: KillSwitch,
     pub(super) log: Log,
+    pub(super) control: Control,
     pub(super) allow_weak: Option<At<bool>>,
 }
 
@@ -94,6 +95,11 @@ pub(super) struct Log {
     pub(super) format: Option<At<String>>,
 }
 
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    pub(super) socket: Option<At<String>>,
+}
+
 const FILE: &str = "the name of a file in quotes";
 const VARIABLE: &str = "the name of an environment variable in quotes";
 const CREDENTIAL: &str = "the name of a systemd credential in quotes";
@@ -125,15 +131,13 @@ const KEYS: &[(&str, &[&str])] = &[
     ("tun", &["name", "mtu", "routes", "default_route"]),
     ("killswitch", &["enabled", "nftables"]),
     ("log", &["level", "format"]),
+    ("control", &["socket"]),
     ("security", &["allow_weak"]),
 ];
 
 /// Sections that are planned: refused, since they would be missed in silence.
-const NOT_BUILT: &[(&str, &str)] = &[
-    ("dns", "name servers from the gateway are shown, not used"),
-    ("control", "there is no control socket"),
-    ("metrics", "there is no metrics listener"),
-];
+const NOT_BUILT: &[(&str, &str)] =
+    &[("dns", "name servers from the gateway are shown, not used"), ("metrics", "there is no metrics listener")];
 
 /// Takes the values out of a file's text. What cannot be read is reported and left out. In a text that is no TOML only that is
 /// reported: what follows a slip may be anything, also a secret.
@@ -176,6 +180,7 @@ fn read_section(mut section: Section<'_, '_>, raw: &mut Raw) {
         "tun" => raw.tun = tun(&mut section),
         "killswitch" => raw.killswitch = killswitch(&mut section),
         "log" => raw.log = log(&mut section),
+        "control" => raw.control = control(&mut section),
         _ => raw.allow_weak = section.flag("allow_weak"),
     }
     let name = section.name;
@@ -259,6 +264,10 @@ fn log(section: &mut Section<'_, '_>) -> Log {
     }
 }
 
+fn control(section: &mut Section<'_, '_>) -> Control {
+    Control { socket: section.text("socket", "\"off\" or the path of a socket in quotes") }
+}
+
 fn unknown_section(name: &str, span: Range<usize>, is_table: bool, report: &mut Report) {
     if let Some((_, why)) = NOT_BUILT.iter().find(|(section, _)| *section == name) {
         report.error(span, format!("[{name}] is not built yet: {why}"), Some("remove it".into()));
@@ -287,7 +296,7 @@ pub(super) fn hide_values(value: &Spanned<DeValue<'_>>, report: &mut Report) {
 /// The sections, in brackets, other than `except` that know the key.
 fn places(key: &str, except: &str) -> Vec<&'static str> {
     let known = |section: &&str| KEYS.iter().any(|(name, keys)| name == section && keys.contains(&key));
-    ["[gateway]", "[local]", "[ike]", "[esp]", "[tun]", "[killswitch]", "[log]", "[security]"]
+    ["[gateway]", "[local]", "[ike]", "[esp]", "[tun]", "[killswitch]", "[log]", "[control]", "[security]"]
         .into_iter()
         .filter(|place| {
             let section = place.trim_matches(['[', ']']);

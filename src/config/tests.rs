@@ -165,13 +165,25 @@ fn the_kill_switch_is_on_unless_somebody_else_makes_the_routes() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_and_not_forgotten() {
-    for text in [
-        "[ike]\nmobike = true\n",
-        "[dns]\n",
-        "[control]\nsocket = \"/run/vpnd\"\n",
-        "[metrics]\nlisten = \"127.0.0.1:9100\"\n",
+fn l_11_the_control_socket_is_where_the_file_says_or_nowhere() {
+    for (text, expected) in [
+        ("", ControlSocket::ByDevice),
+        ("[control]\n", ControlSocket::ByDevice),
+        ("[control]\nsocket = \"off\"\n", ControlSocket::Off),
+        ("[control]\nsocket = \"/run/office.sock\"\n", ControlSocket::At("/run/office.sock".into())),
     ] {
+        assert_eq!(*config(&with(text)).control_socket(), expected, "{text}");
+    }
+    let long = format!("[control]\nsocket = \"/{}\"\n", "x".repeat(107));
+    for text in ["[control]\nsocket = \"office.sock\"\n", "[control]\nsocket = \"/run/\"\n", &long] {
+        assert!(only_error(&with(text)).contains("socket"), "{text}");
+    }
+    assert!(only_error(&with("[control]\nsocket = false\n")).contains("not a boolean"));
+}
+
+#[test]
+fn what_is_not_built_is_refused_and_not_forgotten() {
+    for text in ["[ike]\nmobike = true\n", "[dns]\n", "[metrics]\nlisten = \"127.0.0.1:9100\"\n"] {
         assert!(only_error(&with(text)).contains("not built yet"), "{text}");
     }
     let two = SMALLEST.replace("[\"10.250.0.0/24\"]", "[\"10.250.0.0/24\", \"10.251.0.0/24\"]");

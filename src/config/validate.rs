@@ -27,6 +27,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
     let tun = host::tun(&raw.tun, gateway.subnets_at.as_ref(), subnets, report);
     let kill_switch = host::kill_switch(&raw.killswitch, &tun, report);
     let log = host::log(&raw.log, report);
+    let control_socket = host::control_socket(&raw.control, report);
     let pairs = negotiation::pairs(local.address.as_ref(), &local.subnets, subnets);
     let children = negotiation::children(&raw.esp, &spoken, pairs, gateway.subnets_at.as_ref(), report);
     Some(Config {
@@ -60,6 +61,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
         kill_switch,
         log_level: log.0,
         log_format: log.1,
+        control_socket,
     })
 }
 

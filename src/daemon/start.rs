@@ -3,8 +3,10 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
-use crate::config::Config;
+use crate::config::{Config, ControlSocket};
+use crate::daemon::control::{self, Control, SocketError};
 use crate::daemon::privilege::MissingNetAdmin;
 use crate::io::tun::TunError;
 use crate::io::udp::{UdpOptions, UdpSocket, UdpSockets};
@@ -31,6 +33,8 @@ pub enum StartError {
     Threads(io::Error),
     /// No signal could be waited for.
     Signals(io::Error),
+    /// The configured control socket cannot be opened.
+    Control(SocketError),
 }
 
 impl fmt::Display for StartError {
@@ -45,6 +49,7 @@ impl fmt::Display for StartError {
             ),
             Self::Socket { port: None, error } => write!(f, "no UDP socket can be opened ({error})"),
             Self::Threads(error) => write!(f, "the threads of the packet path could not be started ({error})"),
+            Self::Control(error) => error.fmt(f),
             Self::Signals(error) => write!(f, "signals cannot be waited for ({error})"),
         }
     }
@@ -85,5 +90,21 @@ pub(super) fn open_sockets(config: &Config) -> Result<UdpSockets, StartError> {
     match (ipv4, ipv6) {
         (Err(error), Err(_)) => Err(StartError::Socket { port, error }),
         (ipv4, ipv6) => Ok(UdpSockets { ipv4: ipv4.ok(), ipv6: ipv6.ok() }),
+    }
+}
+
+/// The control socket; `None` where there is to be none, or where the one that nobody asked for in words cannot be.
+///
+/// # Errors
+/// [`StartError::Control`] when the configured one cannot be opened.
+pub(super) fn open_control(config: &Config, state_directory: &Path) -> Result<Option<Control>, StartError> {
+    let Some(path) = control::path(config, state_directory) else { return Ok(None) };
+    match Control::open(&path) {
+        Ok(control) => Ok(Some(control)),
+        Err(error) if *config.control_socket() == ControlSocket::ByDevice => {
+            tracing::warn!(%error, "there is no control socket: `vpnd status` and `vpnd reload` do not reach this process");
+            Ok(None)
+        }
+        Err(error) => Err(StartError::Control(error)),
     }
 }

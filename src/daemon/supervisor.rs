@@ -12,10 +12,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::model::AddressMode;
 use crate::config::{self, Children, Config, Secrets};
 use crate::crypto::random::Random;
+use crate::daemon::control::{Call, Control, Request};
 use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents};
 use crate::daemon::privilege::{protect_memory, require_net_admin};
 use crate::daemon::rivals::Rivals;
-use crate::daemon::start::{StartError, open_sockets};
+use crate::daemon::start::{StartError, open_control, open_sockets};
+use crate::daemon::status;
 use crate::esp::mtu::tunnel_mtu;
 use crate::ike::action::ChildUp;
 use crate::io::batch::Gateway;
@@ -85,6 +87,7 @@ pub async fn run(
     // What can fail comes before the subnets are closed. No SA is installed yet: what the threads read is dropped.
     let signals = Signals::listen().map_err(StartError::Signals)?;
     let (data, events) = DataPlane::start(device, sockets, clock, &mut OsRandom).map_err(StartError::Threads)?;
+    let control = open_control(config, &options.state_directory)?;
     let host_settings = host_settings(config, &name);
     let closed = HostPlan::closed(&host_settings);
     let (host, repaired) = Host::open(&options.state_directory, config.device(), &closed).await?;
@@ -112,6 +115,7 @@ pub async fn run(
         host,
         host_settings,
         watch: watch(config),
+        control,
         rivals: Rivals::default(),
         tell,
         lookup: None,
@@ -150,6 +154,7 @@ struct Driver<'a> {
     host: Host,
     host_settings: HostSettings,
     watch: Option<Watch>,
+    control: Option<Control>,
     rivals: Rivals,
     tell: &'a mut dyn FnMut(&Progress),
     lookup: Option<Lookup>,
@@ -187,6 +192,7 @@ impl Driver<'_> {
                 },
                 Some(ike) = events.ike.recv() => self.tunnel.handle_datagram(self.clock.now(), ike.path, &ike.message),
                 news = watched(&mut self.watch) => self.route_news(news).await,
+                call = called(&mut self.control) => self.answer(call),
                 answer = finished(&mut self.lookup) => self.tunnel.handle_resolved(self.clock.now(), answer),
                 () = changed(&mut network) => {
                     self.network_changed.get_or_insert(self.clock.now().after(NETWORK_SETTLES));
@@ -217,6 +223,16 @@ impl Driver<'_> {
         if matches!(outcome, Outcome::Broken(_)) && self.host.steps().next().is_some() {
             let text = "the subnets stay closed until the next start, or until `vpnd repair` opens them";
             (self.tell)(&Progress::Notice(text.into()));
+        }
+    }
+
+    fn answer(&mut self, call: Call) {
+        let Call { request, mut caller } = call;
+        let answer = match request {
+            Request::Status => status::answer(&self.host_settings.device, &self.tunnel.status(), self.control.as_ref()),
+        };
+        if let Err(error) = caller.answer(&answer) {
+            tracing::debug!(%error, "an answer on the control socket was not taken");
         }
     }
 
@@ -422,6 +438,14 @@ fn watch(config: &Config) -> Option<Watch> {
 async fn watched(watch: &mut Option<Watch>) -> News {
     match watch {
         Some(watch) => watch.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next request; never without a control socket.
+async fn called(control: &mut Option<Control>) -> Call {
+    match control {
+        Some(control) => control.next().await,
         None => std::future::pending().await,
     }
 }

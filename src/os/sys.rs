@@ -28,6 +28,12 @@ pub fn forbid_dumps() -> io::Result<()> {
     checked(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) })
 }
 
+/// Who the process acts as: its effective user.
+pub fn user() -> u32 {
+    // SAFETY: it takes nothing, and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// Time since the host was started, that in which it slept included (CLOCK_BOOTTIME).
 pub fn since_boot() -> std::time::Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -1,7 +1,9 @@
-//! `[tun]`, `[killswitch]` and `[log]`: what is done to this machine.
+//! `[tun]`, `[killswitch]`, `[log]` and `[control]`: what is done to this machine.
+
+use std::path::PathBuf;
 
 use super::{choice, number};
-use crate::config::model::{KillSwitch, LogFormat, LogLevel, Nftables};
+use crate::config::model::{ControlSocket, KillSwitch, LogFormat, LogLevel, Nftables};
 use crate::config::raw;
 use crate::config::report::Report;
 use crate::config::subnet::Subnet;
@@ -18,6 +20,8 @@ pub(super) struct Tun {
 const DEVICE: &str = "vpnd0";
 /// IFNAMSIZ of Linux without the NUL.
 const LONGEST_NAME: usize = 15;
+/// `sun_path` of Linux without the NUL.
+const LONGEST_SOCKET: usize = 107;
 
 pub(super) fn tun(
     raw: &raw::Tun,
@@ -81,6 +85,20 @@ pub(super) fn log(raw: &raw::Log, report: &mut Report) -> (LogLevel, LogFormat) 
     let level = raw.level.as_ref().and_then(|given| choice(given, "level", LogLevel::NAMES, report));
     let format = raw.format.as_ref().and_then(|given| choice(given, "format", LogFormat::NAMES, report));
     (level.unwrap_or_default(), format.unwrap_or_default())
+}
+
+pub(super) fn control_socket(raw: &raw::Control, report: &mut Report) -> ControlSocket {
+    let Some(given) = &raw.socket else { return ControlSocket::default() };
+    if given.value == "off" {
+        return ControlSocket::Off;
+    }
+    if !given.value.starts_with('/') || given.value.ends_with('/') || given.value.contains('\0') {
+        let message = "`socket` is \"off\" or a path that begins with `/`";
+        report.error(given.span.clone(), message, Some("leave it out for a socket in the state directory".into()));
+    } else if given.value.len() > LONGEST_SOCKET {
+        report.error(given.span.clone(), format!("the path of a socket is at most {LONGEST_SOCKET} octets long"), None);
+    }
+    ControlSocket::At(PathBuf::from(&given.value))
 }
 
 fn device(given: &At<String>, report: &mut Report) -> String {
