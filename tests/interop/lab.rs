@@ -1,5 +1,10 @@
 //! Namespaces, links and impairments, by way of `lab.sh`. Knows nothing of IKE.
+//!
+//! Unsafe code: there is no safe interface to setns(2).
+#![allow(unsafe_code)]
 
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -32,6 +37,13 @@ impl Lab {
         let name = format!("client{number}");
         self.verb(verb, &[&name, &number.to_string()]);
         Client { lab: self, name, number }
+    }
+
+    /// A client at 192.0.2.`10 + number`, and the namespace between it and the gateway. Nothing passes until a bridge is there.
+    pub(crate) fn client_on_a_road(&self, number: u8) -> (Client<'_>, String) {
+        let client = self.place("road", number);
+        let middle = self.verb("namespace", &[&format!("{}-road", client.name)]);
+        (client, middle.trim().to_owned())
     }
 
     /// Another client behind the NAT of a client, at 192.168.77.`2 + number`. It shows the NAT's address outside.
@@ -161,6 +173,18 @@ impl Client<'_> {
         let resolver = self.run("cat", &["/etc/resolv.conf"]);
         format!("{}\n{firewall}\n{resolver}", answers.join("\n"))
     }
+}
+
+/// Does something in a namespace, in a thread of its own; sockets made there stay there.
+pub(crate) fn within<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let file = File::open(format!("/run/netns/{namespace}")).expect("the namespace");
+    let thread = std::thread::spawn(move || {
+        // SAFETY: a descriptor that is open until this thread ends; concerns this thread only.
+        let entered = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };
+        assert_eq!(entered, 0, "{}", std::io::Error::last_os_error());
+        work()
+    });
+    thread.join().expect("what is done in the namespace")
 }
 
 fn finish(command: &mut Command) -> String {

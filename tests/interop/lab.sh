@@ -12,6 +12,8 @@
 #   lab.sh client LAB NAME NUMBER         adds a client namespace with 192.0.2.<10+NUMBER>
 #   lab.sh nat LAB NAME NUMBER            the same behind a NAT (client has 192.168.77.2)
 #   lab.sh behind LAB NAME NUMBER NAT     another behind the NAT of the client NAT (192.168.77.<2+NUMBER>)
+#   lab.sh road LAB NAME NUMBER           a client whose link leads through a namespace of its own, NAME-road, with the devices
+#                                         near and far, between which nothing passes until a bridge is put there
 #   lab.sh gateway LAB                    starts charon with LAB/gateway/{ipsec.conf,ipsec.secrets}
 #   lab.sh gateway-stop LAB               ends it
 #   lab.sh gateway-kill LAB               ends it without a chance to tell anybody
@@ -124,7 +126,7 @@ add_link() { # LAB WHERE DEVICE PORT
 lab_open() { # [OWNER_PID]
     [ "$(id -u)" -eq 0 ] || die "network namespaces need root; run this as root"
     local tool
-    for tool in ip nft tcpdump ping nsenter unshare sysctl; do
+    for tool in ip nft tcpdump ping nsenter unshare sysctl ethtool; do
         command -v "$tool" >/dev/null || die "$tool is missing; run scripts/install-deps.sh"
     done
     [ -x /usr/lib/ipsec/charon ] || die "strongSwan is missing; run scripts/install-deps.sh"
@@ -191,6 +193,28 @@ lab_behind() { # LAB NAME NUMBER NAT
     ip -n "$namespace" address add "192.168.77.$((2 + $3))/24" dev outer
     ip -n "$namespace" link set outer up
     ip -n "$namespace" route add default via 192.168.77.1
+}
+
+lab_road() { # LAB NAME NUMBER
+    local namespace middle gateway device
+    add_namespace "$1" "$2-road"
+    middle=$(namespace_of "$1" "$2-road")
+    gateway=$(namespace_of "$1" gateway)
+    add_link "$1" "$2-road" far "port$3"
+    add_namespace "$1" "$2"
+    namespace=$(namespace_of "$1" "$2")
+    ip -n "$namespace" link add outer type veth peer name near netns "$middle"
+    # The road has no addresses: it only carries.
+    ip netns exec "$middle" sysctl -q -w net.ipv6.conf.near.disable_ipv6=1 net.ipv6.conf.far.disable_ipv6=1
+    ip -n "$middle" link set near up
+    ip -n "$namespace" link set outer up
+    ip -n "$namespace" address add "192.0.2.$((10 + $3))/24" dev outer
+    ip -n "$namespace" address add "2001:db8:2::$((10 + $3))/64" dev outer nodad
+    # veth leaves checksums and segmentation to a device that never comes: a packet socket would see neither.
+    for device in "$namespace outer" "$gateway port$3"; do
+        ip netns exec "${device% *}" ethtool -K "${device#* }" tx off gso off tso off gro off tx-udp-segmentation off >/dev/null 2>&1 ||
+            die "ethtool could not switch off the offloads of $device"
+    done
 }
 
 # What every charon of a lab is told; LAB/WHERE/charon.extra may add lines to it.
@@ -358,7 +382,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     shift || true
     case $verb in
         open) lab_open "$@" ;;
-        client | nat | behind | loss | silence | heal | capture | capture-stop | close | run | ipsec)
+        client | nat | behind | road | loss | silence | heal | capture | capture-stop | close | run | ipsec)
             require_lab "${1:-}"
             "lab_${verb//-/_}" "$@"
             ;;

@@ -7,6 +7,7 @@
 // Real programs are waited for in real time.
 #![allow(clippy::disallowed_methods)]
 
+mod bridge;
 mod capture;
 mod failure;
 mod gateway;
@@ -20,6 +21,7 @@ mod handshake;
 mod identities;
 mod idle;
 mod ikev1;
+mod impaired;
 mod killswitch;
 mod matrix;
 mod refusals;

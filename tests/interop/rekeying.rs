@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::gateway::{Gateway, GatewayConfig, INSIDE};
-use crate::lab::{Client, Lab};
+use crate::lab::Lab;
 use crate::load::assert_nothing_is_lost;
-use crate::vpnd::{PROPOSAL, Vpnd, VpndConfig};
+use crate::vpnd::{PROPOSAL, VpndConfig};
 
 const TEN_SECONDS: &str = r#""10s""#;
 const TWENTY_SECONDS: &str = r#""20s""#;

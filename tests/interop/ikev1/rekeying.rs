@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::gateway::{Gateway, GatewayConfig, INSIDE};
-use crate::lab::{Client, Lab};
+use crate::gateway::{Gateway, GatewayConfig};
+use crate::lab::Lab;
 use crate::load::assert_nothing_is_lost;
-use crate::vpnd::{Vpnd, VpndConfig, quoted};
+use crate::vpnd::{VpndConfig, quoted};
 
 const TEN_SECONDS: &str = r#""10s""#;
 const TWENTY_SECONDS: &str = r#""20s""#;
