@@ -43,7 +43,8 @@ fn e_03_what_was_received_before_is_a_replay_in_the_other_process_and_what_was_n
         let mut pair = Pair::with(EspSuite { protection: GCM, esn });
         let packets: Vec<_> = (0..50).map(udp).collect();
         let sealed = pair.send(NOW, &packets);
-        let (even, odd): (Vec<_>, Vec<_>) = sealed.iter().cloned().partition(|datagram| number_of(datagram) % 2 == 0);
+        let (even, odd): (Vec<_>, Vec<_>) =
+            sealed.iter().cloned().partition(|datagram| number_of(datagram).is_multiple_of(2));
         assert_eq!(pair.receive(NOW, &even).len(), 25);
         moved(&mut pair);
         assert!(pair.receive(NOW, &even).is_empty(), "the window travels");
