@@ -1,7 +1,7 @@
 //! vpnd, a userspace IPsec client. `ARCHITECTURE.md` is the map.
 //!
 //! Layers, top to bottom; a module uses what lies below it, never beside or above:
-//! `cli` and `daemon`; `io` and `os`; `config`; `tunnel`; `ike` and `esp`; `sa`; `crypto`; `time`.
+//! `cli` and `daemon`; `io` and `os`; `config`; `tunnel`; `ike` and `esp`; `sa`; `crypto`; `time` and `bpf`.
 //! Everything from `config` down is pure: no socket, file, clock, task or operating-system randomness. So is `io::offload`.
 
 #![cfg_attr(
@@ -16,6 +16,8 @@
     )
 )]
 
+#[cfg(feature = "daemon")]
+pub mod bpf;
 pub mod crypto;
 pub mod esp;
 pub mod ike;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// Each layer and what it may import, from the bottom up.
 const LAYERS: &[(&str, &[&str])] = &[
     ("time", &[]),
+    ("bpf", &[]),
     ("crypto", &[]),
     ("sa", &["crypto", "time"]),
     ("ike", &["sa", "crypto", "time"]),
@@ -16,13 +17,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tunnel", &["ike", "esp", "sa", "crypto", "time"]),
     ("config", &["tunnel", "ike", "esp", "sa", "crypto", "time"]),
     ("sim", &["tunnel", "ike", "esp", "sa", "crypto", "time"]),
-    ("io", &["esp", "sa", "crypto", "time"]),
-    ("os", &["config", "tunnel", "esp", "sa", "crypto", "time"]),
+    ("io", &["esp", "sa", "crypto", "time", "bpf"]),
+    ("os", &["config", "tunnel", "esp", "sa", "crypto", "time", "bpf"]),
     ("daemon", &["io", "os", "config", "tunnel", "ike", "esp", "sa", "crypto", "time"]),
     ("cli", &["daemon", "io", "os", "config", "tunnel", "ike", "esp", "sa", "crypto", "time"]),
 ];
 
-const PURE: &[&str] = &["time", "crypto", "sa", "ike", "esp", "tunnel", "config"];
+const PURE: &[&str] = &["time", "bpf", "crypto", "sa", "ike", "esp", "tunnel", "config"];
 
 /// What no pure layer may touch.
 const FORBIDDEN_IN_PURE: &[&str] = &[

@@ -15,8 +15,11 @@ use crate::sa::selector::Selector;
 use crate::tunnel::diagnosis::{Diagnosis, selectors};
 use crate::tunnel::progress::Progress;
 
+mod quota;
 #[cfg(test)]
 mod tests;
+
+use quota::Quota;
 
 /// How progress is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,16 +36,20 @@ pub(super) struct Printer<'a> {
     clock: Clock,
     form: Form,
     last: Option<Diagnosis>,
+    drops: Quota,
 }
 
 impl<'a> Printer<'a> {
-    pub(super) const fn new(config: &'a Config, clock: Clock, form: Form) -> Self {
-        Self { config, clock, form, last: None }
+    pub(super) fn new(config: &'a Config, clock: Clock, form: Form) -> Self {
+        Self { config, clock, form, last: None, drops: Quota::default() }
     }
 
     pub(super) fn tell(&mut self, progress: &Progress) {
         if let Progress::Dropped(reason) = progress {
-            tracing::debug!(?reason, "a datagram was dropped");
+            // Whoever can forge an address can cause these.
+            if let Some(untold) = self.drops.ask(self.clock.now()) {
+                tracing::debug!(?reason, untold, "a datagram was dropped");
+            }
             return;
         }
         let diagnosis = diagnose(progress, self.config);

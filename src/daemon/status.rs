@@ -1,15 +1,22 @@
 //! How a tunnel stands, as it is told on the control socket. Keys are not in what it is made of.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::daemon::control::{Control, protocol};
+use crate::daemon::data_thread::{InboundCounters, OutboundCounters};
+use crate::esp::counters::{Counters, DropReason};
 use crate::ike::action::{ChildUp, SessionStatus};
 use crate::sa::selector::Selector;
 use crate::tunnel::TunnelStatus;
 use crate::tunnel::diagnosis::selectors;
 
 /// The answer to the request `status`.
-pub(super) fn answer(device: &str, status: &TunnelStatus, control: Option<&Control>) -> Value {
+pub(super) fn answer(
+    device: &str,
+    status: &TunnelStatus,
+    counters: Option<&(OutboundCounters, InboundCounters)>,
+    control: Option<&Control>,
+) -> Value {
     let children: Vec<Value> = status.children.iter().map(child).collect();
     let fields = json!({
         "program": env!("CARGO_PKG_VERSION"),
@@ -18,9 +25,38 @@ pub(super) fn answer(device: &str, status: &TunnelStatus, control: Option<&Contr
         "state": status.state,
         "session": status.session.as_ref().map(session),
         "children": children,
+        "outbound": counters.map(|(counters, _)| outbound(counters)),
+        "inbound": counters.map(|(_, counters)| inbound(counters)),
         "refused": control.map(|control| control.refused().to_json()),
     });
     protocol::answer("status", fields)
+}
+
+fn outbound(counters: &OutboundCounters) -> Value {
+    counted(&counters.path, &[("unsent", counters.unsent)])
+}
+
+fn inbound(counters: &InboundCounters) -> Value {
+    let own = [
+        ("unreceived", counters.unreceived),
+        ("foreign", counters.foreign),
+        ("truncated", counters.truncated),
+        ("unheard", counters.unheard),
+        ("unjudged", counters.unjudged),
+        ("floods", counters.floods),
+        ("undelivered", counters.undelivered),
+        ("ike", counters.path.ike),
+    ];
+    counted(&counters.path, &own)
+}
+
+fn counted(path: &Counters, own: &[(&str, u64)]) -> Value {
+    let reasons = DropReason::ALL.iter().map(|reason| (reason.name().to_owned(), path.dropped(*reason)));
+    let dropped: Map<String, Value> =
+        reasons.filter(|(_, count)| *count != 0).map(|(name, count)| (name, count.into())).collect();
+    let fixed = [("packets", path.packets.into()), ("octets", path.octets.into()), ("dropped", dropped.into())];
+    let own = own.iter().map(|(name, count)| (*name, Value::from(*count)));
+    fixed.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value)).collect::<Map<String, Value>>().into()
 }
 
 fn session(session: &SessionStatus) -> Value {

@@ -192,7 +192,7 @@ impl Driver<'_> {
                 },
                 Some(ike) = events.ike.recv() => self.tunnel.handle_datagram(self.clock.now(), ike.path, &ike.message),
                 news = watched(&mut self.watch) => self.route_news(news).await,
-                call = called(&mut self.control) => self.answer(call),
+                call = called(&mut self.control) => self.answer(call).await,
                 answer = finished(&mut self.lookup) => self.tunnel.handle_resolved(self.clock.now(), answer),
                 () = changed(&mut network) => {
                     self.network_changed.get_or_insert(self.clock.now().after(NETWORK_SETTLES));
@@ -226,10 +226,14 @@ impl Driver<'_> {
         }
     }
 
-    fn answer(&mut self, call: Call) {
+    async fn answer(&mut self, call: Call) {
         let Call { request, mut caller } = call;
         let answer = match request {
-            Request::Status => status::answer(&self.host_settings.device, &self.tunnel.status(), self.control.as_ref()),
+            Request::Status => {
+                let counters = self.data.counters().await.ok();
+                let device = &self.host_settings.device;
+                status::answer(device, &self.tunnel.status(), counters.as_ref(), self.control.as_ref())
+            }
         };
         if let Err(error) = caller.answer(&answer) {
             tracing::debug!(%error, "an answer on the control socket was not taken");
@@ -301,7 +305,7 @@ impl Driver<'_> {
                 }
                 TunnelAction::Transmit(transmit) => {
                     // What does not leave now is repeated by IKE.
-                    if let Err(error) = self.data.sockets().send_ike(&transmit.path, &transmit.message) {
+                    if let Err(error) = self.data.send_ike(&transmit.path, &transmit.message).await {
                         tracing::debug!(%error, remote = %transmit.path.remote, "an IKE message did not leave");
                     }
                 }

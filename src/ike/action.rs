@@ -3,8 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::ike::identity::Identity;
 use crate::sa::{
     command::{ChildId, DataCommand},
@@ -137,7 +135,7 @@ pub enum Event {
 }
 
 /// A child SA as it was negotiated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChildUp {
     /// Its name.
     pub child: ChildId,
@@ -158,7 +156,7 @@ pub struct ChildUp {
 }
 
 /// One of the two who talk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// vpnd.
     Us,
@@ -167,7 +165,7 @@ pub enum Side {
 }
 
 /// What the gateway assigned (RFC 7296 §3.15; Mode Config in IKEv1), checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// Inner addresses with their prefix length.
     pub addresses: Vec<(IpAddr, u8)>,

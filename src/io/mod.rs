@@ -9,6 +9,8 @@ pub mod capability;
 #[cfg(feature = "daemon")]
 pub mod delivery;
 #[cfg(feature = "daemon")]
+pub mod filter;
+#[cfg(feature = "daemon")]
 pub mod intake;
 pub mod offload;
 #[cfg(feature = "daemon")]

@@ -10,6 +10,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
+use crate::bpf::Instruction;
+
 /// The most messages of one receiving or sending call.
 pub const BATCH: usize = 64;
 
@@ -138,6 +140,19 @@ pub(super) fn option(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) 
     // SAFETY: the pointers are to `value` and its length, both ours.
     checked(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len) })?;
     Ok(value)
+}
+
+/// SO_ATTACH_FILTER: the program takes the place of the one before.
+pub(super) fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> io::Result<()> {
+    let len = libc::c_ushort::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    // `Instruction` is laid out as sock_filter. The kernel only reads it, though the pointer is not const.
+    let filter = libc::sock_fprog { len, filter: program.as_ptr().cast_mut().cast() };
+    let size = socklen(mem::size_of_val(&filter));
+    // SAFETY: the pointer and length are those of `filter`, which points to `len` instructions that live until the call returns.
+    checked(unsafe {
+        libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const filter).cast(), size)
+    })
+    .map(|_| ())
 }
 
 /// Datagrams that a socket dropped since it was made, for want of room above all. The kernel counts 32 bits.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::bpf::Program;
 use crate::io::sys;
 use crate::io::train::{Messages, Trains};
 use crate::sa::path::{Framing, Path};
@@ -160,8 +161,18 @@ impl UdpSocket {
         Ok(u16::try_from(sys::option(probe.as_fd(), level, name)?).unwrap_or(u16::MAX))
     }
 
-    /// Datagrams that arrived and were dropped by the kernel because the buffer was full; 0 where it does not tell. Counts to 2^32 and begins anew.
-    pub fn overrun(&self) -> u32 {
+    /// Has the kernel drop what the program does not take, from now on. What waits already was let in by the one before; there is no moment
+    /// with none.
+    ///
+    /// # Errors
+    /// ENOMEM where the host allows sockets no memory for it; the program before stays in force.
+    pub fn set_filter(&self, program: &Program) -> io::Result<()> {
+        sys::attach_filter(self.socket.as_fd(), program.instructions())
+    }
+
+    /// Datagrams that arrived and were dropped by the kernel, because the filter did not take them or the buffer was full; 0 where it does not
+    /// tell. Counts to 2^32 and begins anew.
+    pub fn unreceived(&self) -> u32 {
         sys::drops(self.socket.as_fd()).unwrap_or(0)
     }
 
@@ -456,14 +467,14 @@ mod tests {
         let bind = a.bound();
         let options = UdpOptions { buffers: 0, receive_trains: false, ..UdpOptions::towards(bind.ip()) };
         let b = UdpSocket::bind(&UdpOptions { bind: SocketAddr::new(bind.ip(), 0), ..options }).unwrap();
-        assert_eq!(b.overrun(), 0);
+        assert_eq!(b.unreceived(), 0);
         let departure = Departure { head: b"", body: &[0; 1000], to: b.bound(), tos: 0 };
         assert_eq!(a.send_all([departure; 50].into_iter(), &mut a.send_trains()).0, 50);
         let mut memory = [[0_u8; 1000]; BATCH];
         let mut arrivals = memory.each_mut().map(|buffer| Arrival::new(&mut buffer[..]));
         let received = b.receive(&mut arrivals).unwrap();
-        assert_eq!(received + usize::try_from(b.overrun()).unwrap(), 50);
-        assert!(b.overrun() > 0, "{received}");
+        assert_eq!(received + usize::try_from(b.unreceived()).unwrap(), 50);
+        assert!(b.unreceived() > 0, "{received}");
     }
 
     #[test]

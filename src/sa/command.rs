@@ -1,7 +1,5 @@
 //! What IKE tells the packet path, and what the packet path tells IKE.
 
-use serde::{Deserialize, Serialize};
-
 use crate::crypto::cipher::ProtectionKeys;
 use crate::sa::{
     lifetime::Lifetime,
@@ -12,7 +10,7 @@ use crate::sa::{
 };
 
 /// A child SA's name within vpnd: stays the same when the child is rekeyed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChildId(pub u32);
 
 /// One direction of a child SA, ready to be used.
@@ -93,7 +91,7 @@ pub enum DataCommand {
 }
 
 /// How far an SA's life has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifetimeMark {
     /// Time to replace it.
     Soft,

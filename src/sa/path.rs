@@ -2,10 +2,8 @@
 
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
-
 /// How an IKE message stands in a UDP datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
     /// The IKE header comes first: port 500.
     Bare,
@@ -14,7 +12,7 @@ pub enum Framing {
 }
 
 /// A pair of UDP addresses that messages travel between. ESP travels on `Marked` paths only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
     /// Our address and port, as the socket has it (before any NAT).
     pub local: SocketAddr,

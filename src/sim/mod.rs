@@ -16,6 +16,7 @@ pub mod gateway_v1;
 
 pub mod client;
 pub mod esp;
+pub mod hostile;
 pub mod invariants;
 pub mod link;
 pub mod scene;

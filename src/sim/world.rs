@@ -172,6 +172,15 @@ impl<G: Peer> World<G> {
         self.client.told.iter().map(|(_, progress)| progress).collect()
     }
 
+    /// A datagram from outside of the story comes to the client, at once. Gives what the client sends because of it, which goes its way, too.
+    /// For those who watch the story it did not come: it is a reason for nothing, and they would remember it.
+    pub fn strike(&mut self, datagram: &Datagram) -> Vec<Datagram> {
+        self.client.handle_datagram(self.now, datagram);
+        let sent = self.client.outbox.clone();
+        self.settle();
+        sent
+    }
+
     fn step(&mut self) {
         if self.client.poll_timeout().is_some_and(|at| at <= self.now) {
             self.client.handle_timeout(self.now);

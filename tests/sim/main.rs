@@ -3,8 +3,10 @@
 #![allow(missing_docs)]
 
 mod behaviour;
+mod flood;
 mod ikev1;
 mod ikev2;
+mod memory;
 mod network;
 mod stories;
 mod sweep;

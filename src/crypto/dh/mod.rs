@@ -1,7 +1,5 @@
 //! Diffie-Hellman groups. Every public value from outside is checked before it is used (RFC 6989 §2).
 
-use serde::{Deserialize, Serialize};
-
 mod ecp;
 mod modp;
 mod x25519;
@@ -12,7 +10,7 @@ use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 
 /// A group by its usual name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// 1024-bit MODP, group 2; weak.
     Modp1024,

@@ -1,6 +1,7 @@
 //! The inbound thread: datagrams from the gateway become packets for the device, or IKE messages for the control thread.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
@@ -8,14 +9,17 @@ use std::sync::mpsc::TryRecvError;
 use tokio::sync::mpsc;
 
 use crate::esp::batch::Batch;
+use crate::esp::counters::DropReason;
 use crate::esp::inbound_path::InboundPath;
 use crate::io::batch::{Appetite, Gateway, receive_datagrams};
 use crate::io::delivery::Delivery;
+use crate::io::filter;
 use crate::io::tun::Tun;
 use crate::io::udp::{BATCH, UdpSocket, UdpSockets};
 use crate::io::wake::wait;
 use crate::os::clock::Clock;
 
+use super::guard::{Guard, Verdict};
 use super::{Desk, IkeDatagram, InboundCounters, InboundOrder, OrderError, Then};
 
 /// Octets of the longest datagram and the longest train.
@@ -29,6 +33,7 @@ pub(super) struct InboundThread {
     path: InboundPath,
     clock: Clock,
     gateways: Vec<Gateway>,
+    guard: Guard,
     batch: Batch,
     delivery: Delivery,
     /// What `path`, `batch`, `delivery` and the sockets count stays empty here.
@@ -53,6 +58,7 @@ impl InboundThread {
             path: InboundPath::new(),
             clock,
             gateways: Vec::new(),
+            guard: Guard::new(),
             batch,
             delivery,
             counters: InboundCounters::default(),
@@ -97,9 +103,15 @@ impl InboundThread {
     }
 
     fn carry(&mut self) -> io::Result<()> {
-        self.path.process(self.clock.now(), &mut self.batch);
+        let now = self.clock.now();
+        let before = unknown(&self.path);
+        self.path.process(now, &mut self.batch);
         self.delivery.deliver(&self.tun, &self.batch)?;
         for (path, message) in self.batch.ike() {
+            if self.guard.judge(now, message) == Verdict::Drop {
+                self.counters.unjudged = self.counters.unjudged.saturating_add(1);
+                continue;
+            }
             // A copy is made only when there is room for it.
             match self.ike.try_reserve() {
                 Ok(room) => room.send(IkeDatagram { path, message: message.to_vec() }),
@@ -107,14 +119,33 @@ impl InboundThread {
             }
         }
         self.desk.tell(|| self.path.poll_report());
+        if self.guard.look(now, unknown(&self.path).saturating_sub(before)) {
+            self.counters.floods = self.counters.floods.saturating_add(u64::from(self.guard.is_strict()));
+            self.filter();
+        }
         Ok(())
+    }
+
+    /// Has the kernel drop what would be dropped here. Without a filter it is dropped here.
+    fn filter(&self) {
+        if self.gateways.is_empty() {
+            return; // Whoever handed the sockets over may have left a filter that is good.
+        }
+        let gateways: Vec<IpAddr> = self.gateways.iter().map(|gateway| gateway.remote).collect();
+        let strictness = self.guard.strictness(self.path.spis());
+        for socket in self.sockets.iter() {
+            let program = filter::program(socket.bound().is_ipv4(), &gateways, &strictness);
+            if let Err(error) = socket.set_filter(&program) {
+                tracing::debug!(%error, "the kernel takes no filter for a socket; strangers are dropped later");
+            }
+        }
     }
 
     fn counters(&self) -> InboundCounters {
         let delivered = self.delivery.delivered();
         InboundCounters {
             path: self.path.counters().clone(),
-            overrun: self.sockets.iter().map(|socket| u64::from(socket.overrun())).sum(),
+            unreceived: self.sockets.iter().map(|socket| u64::from(socket.unreceived())).sum(),
             cut_trains: self.batch.truncated_trains(),
             undelivered: delivered.refused,
             merged: delivered.merged,
@@ -130,6 +161,10 @@ impl InboundThread {
             match self.desk.orders.try_recv() {
                 Ok(InboundOrder::Apply(command, ack)) => {
                     let result = self.path.apply(self.clock.now(), command).map_err(|_| OrderError::BadKey);
+                    // Before the gateway is told of a new SPI, and after it has left an old one.
+                    if self.guard.is_strict() {
+                        self.filter();
+                    }
                     let _ = ack.send(result);
                 }
                 Ok(InboundOrder::SetMtu(mtu, ack)) => {
@@ -138,7 +173,15 @@ impl InboundThread {
                 }
                 Ok(InboundOrder::Admit(gateways, ack)) => {
                     self.gateways = gateways;
+                    self.filter();
                     let _ = ack.send(Ok(()));
+                }
+                Ok(InboundOrder::Expect(initiator_spi, ack)) => {
+                    self.guard.know(initiator_spi);
+                    if self.guard.is_strict() {
+                        self.filter();
+                    }
+                    let _ = ack.send(());
                 }
                 Ok(InboundOrder::Count(ack)) => {
                     let _ = ack.send(self.counters());
@@ -148,4 +191,10 @@ impl InboundThread {
             }
         }
     }
+}
+
+/// Datagrams from a gateway's address that bore the number of no SA.
+fn unknown(path: &InboundPath) -> u64 {
+    let dropped = |reason| path.counters().dropped(reason);
+    dropped(DropReason::UnknownSpi).saturating_add(dropped(DropReason::TooShort))
 }

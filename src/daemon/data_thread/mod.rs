@@ -4,6 +4,7 @@
 //! side and every inbound SA. They share nothing but descriptors. Orders come down bounded channels and are acknowledged; IKE messages and
 //! news go up bounded channels. A thread without work sleeps in poll(2).
 
+mod guard;
 mod inbound;
 mod outbound;
 
@@ -118,12 +119,16 @@ pub struct OutboundCounters {
 pub struct InboundCounters {
     /// Of the SAs.
     pub path: Counters,
-    /// Datagrams from elsewhere than a gateway.
+    /// Datagrams from elsewhere than a gateway that were read: the kernel drops them before where it takes a filter.
     pub foreign: u64,
     /// Datagrams that were longer than any may be.
     pub truncated: u64,
-    /// Datagrams that the sockets had no room for when they came.
-    pub overrun: u64,
+    /// Datagrams that the kernel dropped before they were read: their sender is no gateway, or the sockets had no room for them.
+    pub unreceived: u64,
+    /// IKE messages that were too many in a second.
+    pub unjudged: u64,
+    /// How often a flood from a gateway's address made the sockets' filters strict.
+    pub floods: u64,
     /// IKE messages that the control thread had no room for.
     pub unheard: u64,
     /// Trains with more datagrams than there can be: those beyond were dropped.
@@ -152,6 +157,7 @@ enum InboundOrder {
     Apply(InboundCommand, Ack<Result<(), OrderError>>),
     SetMtu(Option<u16>, Ack<Result<(), OrderError>>),
     Admit(Vec<Gateway>, Ack<Result<(), OrderError>>),
+    Expect(u64, Ack<()>),
     Count(Ack<InboundCounters>),
 }
 
@@ -195,6 +201,8 @@ pub struct DataPlane {
     outbound: Worker<OutboundOrder>,
     inbound: Worker<InboundOrder>,
     sockets: UdpSockets,
+    /// The IKE SA that was sent under last.
+    expected: Option<u64>,
 }
 
 /// What comes up from the threads.
@@ -228,7 +236,7 @@ impl DataPlane {
         let inbound = start_worker("vpnd-inbound", Direction::Inbound, &news_sender, |desk| {
             inbound::InboundThread::new(desk, Arc::clone(&tun), sockets.clone(), ike_sender, clock).into_work()
         })?;
-        Ok((Self { outbound, inbound, sockets }, DataPlaneEvents { ike, news }))
+        Ok((Self { outbound, inbound, sockets, expected: None }, DataPlaneEvents { ike, news }))
     }
 
     /// Carries out a command; it is in force in both threads when this returns.
@@ -272,14 +280,28 @@ impl DataPlane {
         Ok((self.outbound.ask(OutboundOrder::Count).await?, self.inbound.ask(InboundOrder::Count).await?))
     }
 
-    /// The sockets, for sending IKE messages.
+    /// Sends one IKE message. Messages of the same IKE SA are heard before others from now on.
+    ///
+    /// # Errors
+    /// As [`UdpSockets::send_ike`].
+    pub async fn send_ike(&mut self, path: &Path, message: &[u8]) -> io::Result<()> {
+        if let Some(spi) = guard::initiator_spi(message)
+            && self.expected.replace(spi) != Some(spi)
+        {
+            // A thread that has ended is told of elsewhere.
+            let _ = self.inbound.ask(|ack| InboundOrder::Expect(spi, ack)).await;
+        }
+        self.sockets.send_ike(path, message)
+    }
+
+    /// The sockets.
     pub const fn sockets(&self) -> &UdpSockets {
         &self.sockets
     }
 
     /// Stops both threads and waits for their end; at most a few milliseconds. The device and the sockets go with the last that holds them.
     pub fn stop(self) {
-        let Self { outbound, inbound, sockets: _ } = self;
+        let Self { outbound, inbound, .. } = self;
         for thread in [outbound.end(), inbound.end()] {
             // A panic was told as news.
             let _ = thread.join();

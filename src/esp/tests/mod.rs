@@ -2,8 +2,6 @@
 
 mod batches;
 mod forgery;
-#[cfg(feature = "daemon")]
-mod handover;
 mod paths;
 mod sealing;
 mod trailer;

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::crypto::hash::Hash;
@@ -31,13 +30,13 @@ pub(super) mod kind {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Answers {
     given: VecDeque<Answer>,
     chains: VecDeque<(u32, Iv)>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 struct Answer {
     /// Of the whole message that was answered.
     digest: Vec<u8>,
@@ -55,11 +54,6 @@ pub(super) struct Transaction {
 }
 
 impl Answers {
-    /// Whether there are no more than are kept.
-    pub(super) fn are_bounded(&self) -> bool {
-        self.given.len() <= MOST_ANSWERS && self.chains.len() <= MOST_CHAINS
-    }
-
     /// Keeps what `received` was answered with.
     pub(super) fn keep(&mut self, received: &[u8], path: Path, datagrams: Vec<Vec<u8>>) {
         if self.given.len() >= MOST_ANSWERS {

@@ -1,8 +1,6 @@
 mod answering;
 mod closing;
 mod fragments;
-#[cfg(feature = "daemon")]
-mod handover;
 mod keeping;
 mod peer;
 mod unauthentic;
