@@ -81,6 +81,11 @@ bench-e2e: ## Tunnels in network namespaces, vpnd's and others', measured in tur
 	cargo build --release --locked --bin vpnd --example plane
 	@TARGET="$(target)" benches/end_to_end/run.py
 
+.PHONY: reliability
+reliability: deps ## Packets lost to rekeying and change, outages, bad roads, beside strongSwan's client (RUNS=50 ONLY=outage; root)
+	cargo build --release --locked --bin vpnd --example reliability
+	@TARGET="$(target)" benches/reliability/run.py
+
 .PHONY: bench
 bench: ## Criterion benches
 	cargo bench --locked $(features)

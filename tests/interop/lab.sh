@@ -18,6 +18,8 @@
 #   lab.sh gateway-stop LAB               ends it
 #   lab.sh gateway-kill LAB               ends it without a chance to tell anybody
 #   lab.sh initiator LAB NAME             starts charon in a client namespace with LAB/NAME/ipsec.*
+#   lab.sh initiator-stop LAB NAME        ends it
+#   lab.sh initiator-kill LAB NAME        ends it without a chance to tell anybody
 #   lab.sh ipsec LAB WHERE ARGS...        runs `ipsec ARGS` beside a charon started before
 #   lab.sh run LAB WHERE COMMAND...       becomes COMMAND in a namespace
 #   lab.sh namespace LAB WHERE            prints the namespace's name
@@ -390,6 +392,8 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
         gateway-stop) require_lab "${1:-}" && stop_charon "$1" gateway ;;
         gateway-kill) require_lab "${1:-}" && kill_charon "$1" gateway ;;
         initiator) require_lab "${1:-}" && start_charon "$1" "$2" ;;
+        initiator-stop) require_lab "${1:-}" && stop_charon "$1" "$2" ;;
+        initiator-kill) require_lab "${1:-}" && kill_charon "$1" "$2" ;;
         namespace) require_lab "${1:-}" && namespace_of "$1" "$2" ;;
         *) die "unknown verb '$verb'; the verbs stand at the head of $0" ;;
     esac
