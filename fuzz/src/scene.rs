@@ -317,6 +317,7 @@ impl<P: Protocol> Scene<P> {
             }
             DataCommand::RemoveInbound { .. }
             | DataCommand::RemoveChild { .. }
+            | DataCommand::RemoveOutbound { .. }
             | DataCommand::MovePeer { .. }
             | DataCommand::Keepalive { .. } => {}
         }
@@ -341,6 +342,7 @@ impl<P: Protocol> Scene<P> {
             | Event::PfsVerified { .. }
             | Event::ChildGone { .. }
             | Event::IkeRenewed
+            | Event::Expiring
             | Event::Repeating { .. }
             | Event::Dropped(_)
             | Event::Notice(_) => {}

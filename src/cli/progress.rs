@@ -12,6 +12,7 @@ use crate::config::report::escaped;
 use crate::ike::action::{Phase, Side};
 use crate::os::clock::Clock;
 use crate::sa::selector::Selector;
+use crate::tunnel::Reason;
 use crate::tunnel::diagnosis::{Diagnosis, selectors};
 use crate::tunnel::progress::Progress;
 
@@ -104,6 +105,7 @@ pub(super) fn diagnose(progress: &Progress, config: &Config) -> Option<Diagnosis
             Some(Diagnosis::displaced(identity, &config.context(Some(*remote))))
         }
         Progress::HostFailed { reason } => Some(Diagnosis::host_failed(reason)),
+        Progress::SuccessionFailed { cause, .. } => diagnose(cause, config),
         _ => None,
     }
 }
@@ -160,6 +162,17 @@ fn words(progress: &Progress) -> (&'static str, String) {
         Progress::Down { was_up: false, remote, .. } => ("failed", format!("with {remote}")),
         Progress::Displaced { identity, .. } => ("displaced", format!("another client is {identity}, too")),
         Progress::HostFailed { .. } => ("failed", "on this host".into()),
+        Progress::SuccessionBegun { reason } => ("succession", format!("a second session is made: {}", why(*reason))),
+        Progress::SuccessionFailed { reason, cause } => {
+            let (phase, detail) = words(cause);
+            (
+                "succession",
+                format!("no second session yet ({phase} {detail}); the tunnel goes on as it is: {}", why(*reason)),
+            )
+        }
+        Progress::Succeeded { reason, remote } => {
+            ("succession", format!("the session with {remote} carries the traffic now: {}", why(*reason)))
+        }
         Progress::Waiting { wait } => ("waiting", format!("{:.1} s until the next attempt", wait.as_secs_f64())),
     }
 }
@@ -212,6 +225,13 @@ fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>
             ("displaced", json!({ "remote": remote.to_string(), "identity": identity.to_string() }))
         }
         Progress::HostFailed { .. } => ("host_failed", json!({})),
+        Progress::SuccessionBegun { reason } => ("succession_begun", json!({ "reason": reason_name(*reason) })),
+        Progress::SuccessionFailed { reason, cause } => {
+            ("succession_failed", json!({ "reason": reason_name(*reason), "cause": as_json(elapsed, cause, None) }))
+        }
+        Progress::Succeeded { reason, remote } => {
+            ("succeeded", json!({ "reason": reason_name(*reason), "remote": remote.to_string() }))
+        }
         Progress::Waiting { wait } => ("waiting", json!({ "wait_ms": milliseconds(*wait) })),
     };
     let mut line = Map::new();
@@ -233,6 +253,22 @@ fn explain(line: &mut Map<String, Value>, diagnosis: &Diagnosis) {
     line.insert("gateway_said".into(), diagnosis.theirs.clone().into());
     line.insert("try".into(), diagnosis.fix.clone().into());
     line.insert("exit_code".into(), exit::number(diagnosis.exit).into());
+}
+
+const fn why(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Settings => "the settings changed",
+        Reason::Expiring => "the one in use cannot be kept for long",
+        Reason::Return => "a gateway that comes first may be back",
+    }
+}
+
+const fn reason_name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Settings => "settings",
+        Reason::Expiring => "expiring",
+        Reason::Return => "return",
+    }
 }
 
 const fn asked_by(side: Side) -> &'static str {

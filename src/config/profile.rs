@@ -8,6 +8,7 @@ use super::model::{AddressMode, Config, Spoken};
 use crate::crypto::secret::Secret;
 use crate::ike::identity::Identity;
 use crate::ike::profile::{AddressRequest, ChildProfile, Ikev1, Profile, Protocol, RetransmissionPolicy, Xauth};
+use crate::sa::command::ChildId;
 use crate::sa::lifetime::Lifetime;
 use crate::tunnel::diagnosis::Context;
 use crate::tunnel::reconnect::ReconnectPolicy;
@@ -42,6 +43,7 @@ impl Config {
             remote_identity: self.remote_identity.clone(),
             profile: self.profile(secrets.into()),
             reconnect: ReconnectPolicy::default(),
+            return_after: Some(std::time::Duration::from_secs(300)),
         }
     }
 
@@ -77,6 +79,7 @@ impl Config {
             ike_lifetime: time(self.ike_lifetime),
             request: self.address_request(),
             child: ChildProfile {
+                first_id: ChildId(1),
                 offers: self.esp_offers.clone(),
                 local: self.local_selectors(),
                 remote: self.remote_selectors(),

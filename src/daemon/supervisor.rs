@@ -119,6 +119,7 @@ pub async fn run(
         rivals: Rivals::default(),
         tell,
         lookup: None,
+        gateways: Vec::new(),
         give_up,
         trouble: None,
         outcome: None,
@@ -144,7 +145,7 @@ fn fork(_: &mut dyn Random) -> Box<dyn Random> {
     Box::new(OsRandom)
 }
 
-type Lookup = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, String>>>>;
+type Lookup = Pin<Box<dyn Future<Output = (String, Result<Vec<IpAddr>, String>)>>>;
 
 struct Driver<'a> {
     config: &'a Config,
@@ -158,6 +159,8 @@ struct Driver<'a> {
     rivals: Rivals,
     tell: &'a mut dyn FnMut(&Progress),
     lookup: Option<Lookup>,
+    /// Datagrams are let in from these only.
+    gateways: Vec<Gateway>,
     give_up: Option<Instant>,
     trouble: Option<Progress>,
     outcome: Option<Outcome>,
@@ -193,7 +196,9 @@ impl Driver<'_> {
                 Some(ike) = events.ike.recv() => self.tunnel.handle_datagram(self.clock.now(), ike.path, &ike.message),
                 news = watched(&mut self.watch) => self.route_news(news).await,
                 call = called(&mut self.control) => self.answer(call).await,
-                answer = finished(&mut self.lookup) => self.tunnel.handle_resolved(self.clock.now(), answer),
+                (name, answer) = finished(&mut self.lookup) => {
+                    self.tunnel.handle_resolved(self.clock.now(), &name, answer);
+                }
                 () = changed(&mut network) => {
                     self.network_changed.get_or_insert(self.clock.now().after(NETWORK_SETTLES));
                 }
@@ -292,12 +297,13 @@ impl Driver<'_> {
             match action {
                 TunnelAction::Resolve { name } => {
                     self.lookup = Some(Box::pin(async move {
-                        resolve(&name, RESOLVE_LIMIT).await.map_err(|error| error.to_string())
+                        let answer = resolve(&name, RESOLVE_LIMIT).await.map_err(|error| error.to_string());
+                        (name, answer)
                     }));
                 }
                 TunnelAction::Bind { remote, port } => {
                     let answer = self.bind(remote, port).await;
-                    self.tunnel.handle_bound(self.clock.now(), answer);
+                    self.tunnel.handle_bound(self.clock.now(), remote, answer);
                 }
                 TunnelAction::LookForPath { remote } => {
                     let answer = self.local_towards(remote);
@@ -328,12 +334,29 @@ impl Driver<'_> {
 
     async fn bind(&mut self, remote: IpAddr, port: u16) -> Result<std::net::SocketAddr, String> {
         let local = self.local_towards(remote)?;
+        let outside = self.outside_with(Outside { gateway: remote, port: local.port() });
+        let steps = HostPlan::towards(&self.host_settings, &outside);
+        self.host.ensure(&steps).await.map_err(|error| error.to_string())?;
         let bare_port = (port == IKE_PORT).then_some(IKE_PORT);
-        if let Some(step) = HostPlan::towards(&self.host_settings, Outside { gateway: remote, port: local.port() }) {
-            self.host.ensure(&step).await.map_err(|error| error.to_string())?;
-        }
-        self.data.admit(vec![Gateway { remote, local, bare_port }]).await.map_err(|error| error.to_string())?;
+        // Sessions that were there before are spoken to as before.
+        self.gateways.retain(|gateway| {
+            gateway.remote != remote && outside.iter().any(|outside| outside.gateway == gateway.remote)
+        });
+        self.gateways.push(Gateway { remote, local, bare_port });
+        self.data.admit(self.gateways.clone()).await.map_err(|error| error.to_string())?;
         Ok(local)
+    }
+
+    /// Where all gateways are that are spoken to: this one and those of the sessions.
+    fn outside_with(&self, outside: Outside) -> Vec<Outside> {
+        let mut all = vec![outside];
+        let sessions = self.tunnel.outside().into_iter().map(|(gateway, port)| Outside { gateway, port });
+        sessions.for_each(|outside| {
+            if !all.contains(&outside) {
+                all.push(outside)
+            }
+        });
+        all
     }
 
     fn local_towards(&self, remote: IpAddr) -> Result<std::net::SocketAddr, String> {
@@ -353,8 +376,8 @@ impl Driver<'_> {
         let link = self.data.sockets().towards(gateway).and_then(|socket| socket.path_mtu(gateway).ok());
         let link = link.unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU);
         let mtu = self.config.mtu().or_else(|| smallest_mtu(children, link)).ok_or("there is no child SA")?;
-        let outside = Outside { gateway, port: child.path.local.port() };
-        let facts = TunnelFacts { mtu, addresses: &addresses, remote: &remote, outside };
+        let outside = self.outside_with(Outside { gateway, port: child.path.local.port() });
+        let facts = TunnelFacts { mtu, addresses: &addresses, remote: &remote, outside: &outside };
         let plan = HostPlan::of(&self.host_settings, &facts);
         for refusal in &plan.refused {
             (self.tell)(&Progress::Notice(refusal.to_string()));
@@ -455,7 +478,7 @@ async fn called(control: &mut Option<Control>) -> Call {
 }
 
 /// The look-up's answer, once; never when there is none under way.
-async fn finished(lookup: &mut Option<Lookup>) -> Result<Vec<IpAddr>, String> {
+async fn finished(lookup: &mut Option<Lookup>) -> (String, Result<Vec<IpAddr>, String>) {
     let Some(under_way) = lookup else { return std::future::pending().await };
     let answer = under_way.await;
     *lookup = None;

@@ -90,6 +90,7 @@ pub fn split(command: DataCommand) -> (Option<OutboundCommand>, Option<InboundCo
         DataCommand::RemoveChild { child } => {
             (Some(OutboundCommand::RemoveChild { child }), Some(InboundCommand::RemoveChild { child }))
         }
+        DataCommand::RemoveOutbound { child } => (Some(OutboundCommand::RemoveChild { child }), None),
         DataCommand::MovePeer { path } => {
             (Some(OutboundCommand::MovePeer { path }), Some(InboundCommand::PeerAt { path }))
         }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ike::identity::Identity;
+use crate::ike::profile::Upkeep;
 use crate::sa::{
     command::{ChildId, DataCommand},
     path::Path,
@@ -40,6 +41,8 @@ pub enum Command {
     Close,
     /// Ask the peer for a sign of life now.
     ProbeLiveness,
+    /// Go on with these settings.
+    Adopt(Upkeep),
 }
 
 /// When the session wants to be called, and why: the name is for people and traces.
@@ -130,6 +133,8 @@ pub enum Event {
     Dropped(DropReason),
     /// Something of note that does not end the session, for people: a text made here, with the peer's part escaped.
     Notice(String),
+    /// The session cannot be kept: before long it ends, unless another has taken its place.
+    Expiring,
     /// The session is over. Nothing follows.
     Ended(Failure),
 }

@@ -32,8 +32,14 @@ pub struct Liveness {
 impl Liveness {
     /// A peer that was heard at `now` and is asked after `interval` of silence; `None`: never on our own account.
     pub fn new(now: Instant, interval: Option<Duration>) -> Self {
-        let interval = interval.map(|interval| interval.max(SHORTEST_INTERVAL));
-        Self { interval, heard: now, used: false, hinted: None }
+        let mut liveness = Self { interval: None, heard: now, used: false, hinted: None };
+        liveness.adopt(interval);
+        liveness
+    }
+
+    /// Asks after another interval of silence from now on.
+    pub fn adopt(&mut self, interval: Option<Duration>) {
+        self.interval = interval.map(|interval| interval.max(SHORTEST_INTERVAL));
     }
 
     /// A fresh, authentic message or packet came: IKE or ESP, not a replay.

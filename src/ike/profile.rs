@@ -8,6 +8,7 @@ use crate::crypto::secret::Secret;
 use crate::ike::action::Phase;
 use crate::ike::identity::Identity;
 use crate::sa::{
+    command::ChildId,
     lifetime::Lifetime,
     selector::Selector,
     suite::{EspOffer, IkeOffer},
@@ -136,12 +137,61 @@ pub struct ChildProfile {
     pub local: Vec<Selector>,
     /// The gateway's side (TSr): the configured subnets.
     pub remote: Vec<Selector>,
+    /// The children are called by this number and those that follow it: no two sessions share one.
+    pub first_id: ChildId,
     /// Limits of each SA.
     pub lifetime: Lifetime,
     /// Packets that may arrive out of order, 0 to 8192; 1024 unless configured.
     pub replay_window: u32,
     /// Whether a group for perfect forward secrecy is proven right after connecting (IKEv2: IKE_AUTH has no key exchange for the child).
     pub verify_pfs: bool,
+}
+
+/// What of a profile may change while a session lives. Lifetimes are those of the next SAs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upkeep {
+    /// See [`Profile::ike_lifetime`].
+    pub ike_lifetime: Lifetime,
+    /// See [`ChildProfile::lifetime`].
+    pub child_lifetime: Lifetime,
+    /// See [`ChildProfile::replay_window`].
+    pub replay_window: u32,
+    /// See [`Profile::retransmission`].
+    pub retransmission: RetransmissionPolicy,
+    /// See [`Profile::dpd`].
+    pub dpd: Option<Duration>,
+    /// See [`Profile::keepalive`].
+    pub keepalive: Duration,
+    /// See [`Profile::fragmentation`].
+    pub fragmentation: Option<u16>,
+}
+
+impl Profile {
+    /// What of it may change while a session lives.
+    pub const fn upkeep(&self) -> Upkeep {
+        Upkeep {
+            ike_lifetime: self.ike_lifetime,
+            child_lifetime: self.child.lifetime,
+            replay_window: self.child.replay_window,
+            retransmission: self.retransmission,
+            dpd: self.dpd,
+            keepalive: self.keepalive,
+            fragmentation: self.fragmentation,
+        }
+    }
+
+    /// Goes on with other values. Fragmentation that was not announced cannot be begun.
+    pub const fn adopt(&mut self, upkeep: Upkeep) {
+        self.ike_lifetime = upkeep.ike_lifetime;
+        self.child.lifetime = upkeep.child_lifetime;
+        self.child.replay_window = upkeep.replay_window;
+        self.retransmission = upkeep.retransmission;
+        self.dpd = upkeep.dpd;
+        self.keepalive = upkeep.keepalive;
+        if self.fragmentation.is_some() {
+            self.fragmentation = upkeep.fragmentation;
+        }
+    }
 }
 
 /// How often and how long a request is repeated (RFC 7296 §2.1, §2.4).

@@ -60,6 +60,9 @@ impl Session {
 
     /// Someone asks for something.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
+        if let Command::Adopt(upkeep) = command {
+            Arc::make_mut(&mut self.profile).adopt(upkeep);
+        }
         let (machine, mut ctx) = self.at(now);
         match machine {
             Machine::V1(machine) => machine.handle_command(&mut ctx, command),
@@ -86,6 +89,14 @@ impl Session {
         match &self.machine {
             Machine::V1(machine) => machine.poll_timeout(),
             Machine::V2(machine) => machine.poll_timeout(),
+        }
+    }
+
+    /// Whether a message names an IKE SA of this session.
+    pub fn owns(&self, message: &[u8]) -> bool {
+        match &self.machine {
+            Machine::V1(machine) => machine.owns(message),
+            Machine::V2(machine) => machine.owns(message),
         }
     }
 

@@ -185,19 +185,22 @@ impl Host {
         Ok(())
     }
 
-    /// Carries out one step beside those of the plan, in the place of others of its kind. The next plan undoes it or has it.
+    /// Carries out steps of one kind beside those of the plan, in the place of all others of that kind. The next plan undoes them or has them.
     ///
     /// # Errors
     /// [`HostError`].
-    pub async fn ensure(&mut self, step: &Step) -> Result<(), HostError> {
-        if self.steps().any(|done| done == step) {
-            return Ok(());
-        }
-        let others = self.steps().filter(|done| discriminant(*done) == discriminant(step)).cloned();
+    pub async fn ensure(&mut self, steps: &[Step]) -> Result<(), HostError> {
+        let Some(kind) = steps.first().map(discriminant) else { return Ok(()) };
+        let others = self.steps().filter(|done| discriminant(*done) == kind && !steps.contains(done)).cloned();
         for other in others.collect::<Vec<_>>() {
             self.take_back(&other).await?;
         }
-        self.carry_out(step).await
+        for step in steps {
+            if !self.steps().any(|done| done == step) {
+                self.carry_out(step).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Carries out again what somebody else took back of routes and rules: those steps.

@@ -81,8 +81,8 @@ pub struct TunnelFacts<'a> {
     pub addresses: &'a [(IpAddr, u8)],
     /// The gateway's side as negotiated.
     pub remote: &'a [Selector],
-    /// Where the gateway and we are outside.
-    pub outside: Outside,
+    /// Where the gateway and we are outside; first the one of this tunnel, then others that are spoken to beside it.
+    pub outside: &'a [Outside],
 }
 
 /// The two ends of the datagrams that carry the tunnel.
@@ -239,7 +239,7 @@ impl HostPlan {
         let closed = closed(settings);
         let mut plan = Self { filter: filter(settings, &closed, facts.addresses), refused, ..Self::default() };
         plan.look_up(&[&*closed, &*destinations].concat());
-        plan.steps.extend(reverse_path(&[&*closed, &*destinations].concat(), facts.outside));
+        plan.steps.extend(reverse_paths(&[&*closed, &*destinations].concat(), facts.outside));
         plan.steps.extend(closed.into_iter().map(|destination| Step::Close { destination }));
 
         let has_ipv6 = facts.addresses.iter().any(|(address, _)| address.is_ipv6());
@@ -259,9 +259,9 @@ impl HostPlan {
         plan
     }
 
-    /// What has to be in force before the gateway can be spoken to, beside [`Self::closed`].
-    pub fn towards(settings: &HostSettings, outside: Outside) -> Option<Step> {
-        reverse_path(&closed(settings), outside)
+    /// What has to be in force before these gateways can be spoken to, beside [`Self::closed`].
+    pub fn towards(settings: &HostSettings, outside: &[Outside]) -> Vec<Step> {
+        reverse_paths(&closed(settings), outside)
     }
 
     /// The subnets that cannot be reached but through the tunnel.
@@ -345,10 +345,13 @@ fn filter(settings: &HostSettings, closed: &[Prefix], addresses: &[(IpAddr, u8)]
 }
 
 /// The reverse path filter looks for the way to the sender, and finds the tunnel's routes when these cover the gateway.
-fn reverse_path(destinations: &[Prefix], outside: Outside) -> Option<Step> {
-    let IpAddr::V4(gateway) = outside.gateway else { return None };
-    let covered = destinations.iter().any(|destination| destination.contains(outside.gateway));
-    covered.then_some(Step::ReversePath { gateway, port: outside.port })
+fn reverse_paths(destinations: &[Prefix], outside: &[Outside]) -> Vec<Step> {
+    let step = |outside: &Outside| {
+        let IpAddr::V4(gateway) = outside.gateway else { return None };
+        let covered = destinations.iter().any(|destination| destination.contains(outside.gateway));
+        covered.then_some(Step::ReversePath { gateway, port: outside.port })
+    };
+    outside.iter().filter_map(step).collect()
 }
 
 fn refusal(
@@ -361,7 +364,7 @@ fn refusal(
     if settings.default_route == DefaultRoute::Refused && (destination.length() <= 1 || covers_all) {
         return Some(RefusalReason::DefaultRoute);
     }
-    if destination == Prefix::host(facts.outside.gateway) {
+    if facts.outside.iter().any(|outside| destination == Prefix::host(outside.gateway)) {
         return Some(RefusalReason::Gateway);
     }
     if in_words {

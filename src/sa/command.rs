@@ -78,6 +78,11 @@ pub enum DataCommand {
         /// The child.
         child: ChildId,
     },
+    /// Send nothing of a child any more; what comes is still heard.
+    RemoveOutbound {
+        /// The child.
+        child: ChildId,
+    },
     /// Send all children's packets on another path.
     MovePeer {
         /// The path.
@@ -133,4 +138,16 @@ pub enum DataReport {
         /// Octets.
         octets: u16,
     },
+}
+
+impl DataReport {
+    /// The child that it is about.
+    pub const fn child(&self) -> Option<ChildId> {
+        match self {
+            Self::Lifetime { child, .. } | Self::InboundSeen { child, .. } | Self::OutboundSent { child } => {
+                Some(*child)
+            }
+            Self::NoChild | Self::UnknownSpi { .. } | Self::PathMtu { .. } => None,
+        }
+    }
 }

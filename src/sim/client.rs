@@ -10,7 +10,7 @@ use crate::sa::path::{Framing, Path};
 use crate::time::Instant;
 use crate::tunnel::progress::Progress;
 use crate::tunnel::settings::TunnelSettings;
-use crate::tunnel::{Tunnel, TunnelAction};
+use crate::tunnel::{Change, Tunnel, TunnelAction};
 
 use super::Datagram;
 
@@ -80,6 +80,12 @@ impl Client {
             socket.set_ip(self.address);
         }
         self.tunnel.handle_network_change(now);
+        self.settle(now);
+    }
+
+    /// Its settings change.
+    pub fn change_settings(&mut self, now: Instant, settings: TunnelSettings, change: Change) {
+        self.tunnel.handle_settings(now, Arc::new(settings), change);
         self.settle(now);
     }
 
@@ -173,20 +179,20 @@ impl Client {
         match action {
             TunnelAction::Resolve { name } => {
                 let answer = self.names.get(&name).cloned().ok_or_else(|| "no such name".to_owned());
-                self.tunnel.handle_resolved(now, answer);
+                self.tunnel.handle_resolved(now, &name, answer);
             }
-            TunnelAction::Bind { .. } if !self.is_connected => {
-                self.tunnel.handle_bound(now, Err("no route".into()));
+            TunnelAction::Bind { remote, .. } if !self.is_connected => {
+                self.tunnel.handle_bound(now, remote, Err("no route".into()));
             }
             TunnelAction::LookForPath { .. } => {
                 let local = self.socket.filter(|_| self.is_connected).ok_or_else(|| "no route".to_owned());
                 self.tunnel.handle_path(now, local);
             }
-            TunnelAction::Bind { .. } => {
+            TunnelAction::Bind { remote, .. } => {
                 self.next_port += 1;
                 let local = SocketAddr::new(self.address, self.next_port);
                 self.socket = Some(local);
-                self.tunnel.handle_bound(now, Ok(local));
+                self.tunnel.handle_bound(now, remote, Ok(local));
             }
             TunnelAction::Transmit(transmit) => {
                 let marker: &[u8] = match transmit.path.framing {

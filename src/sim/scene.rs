@@ -64,6 +64,7 @@ pub fn client(suites: Suites) -> TunnelSettings {
         ike_lifetime: Lifetime::default(),
         request: AddressRequest { ipv4: Some(Ipv4Addr::UNSPECIFIED), dns: true, ..AddressRequest::default() },
         child: ChildProfile {
+            first_id: crate::sa::command::ChildId(1),
             offers: vec![EspOffer {
                 protection: offer(suites.esp),
                 pfs: Vec::new(),
@@ -84,6 +85,7 @@ pub fn client(suites: Suites) -> TunnelSettings {
         nonce_len: 32,
     };
     TunnelSettings {
+        return_after: None,
         gateways: vec![Host::Address(GATEWAY)],
         first_port: 500,
         local_identity: LocalIdentity::Fixed(Identity::Fqdn("replica-1.example".into())),
@@ -116,7 +118,14 @@ pub fn gateway(suites: Suites) -> GatewaySettings {
 
 /// Both of them on a good link, no NAT.
 pub fn plain(suites: Suites, seed: u64) -> Scene {
-    Scene { client: client(suites), gateway: gateway(suites), quality: Quality::GOOD, nat: false, seed }
+    Scene {
+        client: client(suites),
+        gateway: gateway(suites),
+        others: Vec::new(),
+        quality: Quality::GOOD,
+        nat: false,
+        seed,
+    }
 }
 
 /// The name that XAUTH asks for in stories.
@@ -168,7 +177,7 @@ pub fn account() -> XauthAccount {
 /// Main mode, an address by Mode Config and one subnet, on a good link without NAT.
 pub fn plain_v1(suites: Suites, seed: u64) -> Scene<gateway_v1::Gateway> {
     let client = client_v1(suites, Phase1Mode::Main, false);
-    Scene { client, gateway: gateway_v1(suites), quality: Quality::GOOD, nat: false, seed }
+    Scene { client, gateway: gateway_v1(suites), others: Vec::new(), quality: Quality::GOOD, nat: false, seed }
 }
 
 /// Both sides want this group in every quick mode.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::crypto::random::{Random, SeededRandom};
 use crate::time::Instant;
+use crate::tunnel::Change;
 use crate::tunnel::progress::Progress;
 use crate::tunnel::settings::TunnelSettings;
 
@@ -30,6 +31,8 @@ pub const ECHO: Ipv4Addr = Ipv4Addr::new(10, 250, 0, 5);
 pub struct Scene<G: Peer = Gateway> {
     pub client: TunnelSettings,
     pub gateway: G::Settings,
+    /// Further gateways, each at an address of its own.
+    pub others: Vec<G::Settings>,
     pub quality: Quality,
     pub nat: bool,
     pub seed: u64,
@@ -40,6 +43,7 @@ pub struct World<G = Gateway> {
     now: Instant,
     pub client: Client,
     pub gateway: G,
+    pub others: Vec<G>,
     pub link: Link,
     invariants: Invariants,
     attacker: Option<Attacker>,
@@ -72,6 +76,7 @@ impl<G: Peer> World<G> {
             now,
             client: Client::new(address, scene.client, scene.seed ^ 1, now),
             gateway: G::new(scene.gateway, scene.seed ^ 2),
+            others: (0x100..).zip(scene.others).map(|(number, one)| G::new(one, scene.seed ^ number)).collect(),
             link: Link::new(scene.seed ^ 3, scene.quality, nat),
             invariants: Invariants::default(),
             attacker: None,
@@ -115,7 +120,8 @@ impl<G: Peer> World<G> {
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now.after(limit);
         while !done(self) {
-            let next = [self.client.poll_timeout(), self.gateway.poll_timeout(), self.link.next_arrival()];
+            let gateways = self.gateways().filter_map(G::poll_timeout).min();
+            let next = [self.client.poll_timeout(), gateways, self.link.next_arrival()];
             let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= end) else {
                 self.now = end;
                 return done(self);
@@ -146,6 +152,12 @@ impl<G: Peer> World<G> {
     /// The client's network changes: it has another address, or none.
     pub fn change_network(&mut self, address: Option<IpAddr>) {
         self.client.change_network(self.now, address);
+        self.settle();
+    }
+
+    /// The client's settings change.
+    pub fn change_settings(&mut self, settings: TunnelSettings, change: Change) {
+        self.client.change_settings(self.now, settings, change);
         self.settle();
     }
 
@@ -185,15 +197,19 @@ impl<G: Peer> World<G> {
         if self.client.poll_timeout().is_some_and(|at| at <= self.now) {
             self.client.handle_timeout(self.now);
         }
-        if self.gateway.poll_timeout().is_some_and(|at| at <= self.now) {
-            self.gateway.handle_timeout(self.now);
+        let now = self.now;
+        for gateway in self.gateways_mut().filter(|gateway| gateway.poll_timeout().is_some_and(|at| at <= now)) {
+            gateway.handle_timeout(now);
         }
         self.settle();
         while let Some(datagram) = self.link.arrival(self.now) {
             self.note(&datagram);
             if datagram.destination.ip() != self.client.address() {
-                if let Some(packet) = self.gateway.handle_datagram(self.now, &datagram) {
-                    self.echo(&packet);
+                let now = self.now;
+                for gateway in self.gateways_mut() {
+                    if let Some(packet) = gateway.handle_datagram(now, &datagram) {
+                        echo(gateway, &packet);
+                    }
                 }
             } else {
                 self.invariants.client_received(self.now, &datagram);
@@ -203,19 +219,23 @@ impl<G: Peer> World<G> {
         }
     }
 
-    fn echo(&mut self, packet: &[u8]) {
-        let Some((IpAddr::V4(source), IpAddr::V4(destination))) = addresses(packet) else { return };
-        let number = u64::from_be_bytes(packet[44..52].try_into().expect("a packet of ours"));
-        self.gateway.send_packet(&udp_packet(destination, source, number));
+    fn gateways(&self) -> impl Iterator<Item = &G> {
+        std::iter::once(&self.gateway).chain(&self.others)
+    }
+
+    fn gateways_mut(&mut self) -> impl Iterator<Item = &mut G> {
+        std::iter::once(&mut self.gateway).chain(&mut self.others)
     }
 
     fn settle(&mut self) {
-        let authenticated = self.gateway.authenticated();
+        let authenticated = self.authenticated();
         for datagram in std::mem::take(&mut self.client.outbox) {
             self.invariants.client_sent(self.now, &datagram, authenticated, self.closed);
             self.carry(datagram);
         }
-        while let Some(datagram) = self.gateway.poll_datagram() {
+        loop {
+            let datagram = self.gateways_mut().find_map(G::poll_datagram);
+            let Some(datagram) = datagram else { break };
             self.carry(datagram);
         }
         for packet in std::mem::take(&mut self.client.delivered) {
@@ -227,7 +247,7 @@ impl<G: Peer> World<G> {
             self.echoed += 1;
         }
         assert!(
-            !self.client.is_up() || self.gateway.authenticated() > 0,
+            !self.client.is_up() || self.authenticated() > 0,
             "the client is up and the gateway authenticated nobody"
         );
         assert!(
@@ -235,6 +255,10 @@ impl<G: Peer> World<G> {
             "the client has a timer after it is closed"
         );
         self.closed = self.client.closed.is_some();
+    }
+
+    fn authenticated(&self) -> u64 {
+        self.gateways().map(G::authenticated).sum()
     }
 
     fn carry(&mut self, datagram: Datagram) {
@@ -260,6 +284,12 @@ impl<G: Peer> World<G> {
         let at = self.now.after(Duration::from_millis(1));
         self.link.inject(at, forged);
     }
+}
+
+fn echo(gateway: &mut impl Peer, packet: &[u8]) {
+    let Some((IpAddr::V4(source), IpAddr::V4(destination))) = addresses(packet) else { return };
+    let number = u64::from_be_bytes(packet[44..52].try_into().expect("a packet of ours"));
+    gateway.send_packet(&udp_packet(destination, source, number));
 }
 
 impl Attacker {

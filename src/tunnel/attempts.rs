@@ -23,15 +23,41 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Attempts {
     gateways: Vec<Host>,
-    position: usize,
+    /// Which of them are still to be tried in this round.
+    round: VecDeque<usize>,
+    /// Whose turn it is or was.
+    rank: usize,
     addresses: Option<(Host, VecDeque<IpAddr>)>,
     /// The name whose turn it is or was stands for several addresses.
     is_manifold: bool,
 }
 
 impl Attempts {
-    pub(super) const fn new(gateways: Vec<Host>) -> Self {
-        Self { gateways, position: 0, addresses: None, is_manifold: false }
+    pub(super) fn new(gateways: Vec<Host>) -> Self {
+        let round = (0..gateways.len()).collect();
+        Self { gateways, round, rank: 0, addresses: None, is_manifold: false }
+    }
+
+    /// The first round begins with the gateway at `rank`, the others follow in order.
+    pub(super) fn starting_with(gateways: Vec<Host>, rank: usize) -> Self {
+        let mut attempts = Self::new(gateways);
+        attempts.round.retain(|other| *other != rank);
+        if rank < attempts.gateways.len() {
+            attempts.round.push_front(rank);
+        }
+        attempts
+    }
+
+    /// In the first round only those before `rank` are tried.
+    pub(super) fn before(gateways: Vec<Host>, rank: usize) -> Self {
+        let mut attempts = Self::new(gateways);
+        attempts.round.truncate(rank);
+        attempts
+    }
+
+    /// The place in the list of the gateway whose turn it is or was.
+    pub(super) const fn rank(&self) -> usize {
+        self.rank
     }
 
     /// Whether there is another address than the one that is tried.
@@ -39,15 +65,9 @@ impl Attempts {
         self.gateways.len() > 1 || self.is_manifold
     }
 
-    /// The next round starts with the first gateway.
-    pub(super) fn start_over(&mut self) {
-        self.position = 0;
-        self.addresses = None;
-    }
-
     /// What the name given by the last `Next::Resolve` stands for.
     pub(super) fn resolved(&mut self, addresses: Vec<IpAddr>) {
-        let name = self.position.checked_sub(1).and_then(|last| self.gateways.get(last)).cloned();
+        let name = self.gateways.get(self.rank).cloned();
         self.is_manifold = addresses.len() > 1;
         self.addresses = name.map(|host| (host, addresses.into_iter().take(MAX_ADDRESSES).collect()));
     }
@@ -59,13 +79,15 @@ impl Attempts {
             }
             self.addresses = None;
         }
-        let gateway = self.gateways.get(self.position).cloned();
-        self.position = self.position.saturating_add(1);
+        let gateway = self.round.pop_front().and_then(|rank| {
+            self.rank = rank;
+            self.gateways.get(rank).cloned()
+        });
         match gateway {
             Some(Host::Address(remote)) => Next::Connect { host: Host::Address(remote), remote },
             Some(Host::Name(name)) => Next::Resolve(name),
             None => {
-                self.position = 0;
+                self.round = (0..self.gateways.len()).collect();
                 Next::Exhausted
             }
         }
@@ -118,20 +140,31 @@ mod tests {
         assert!(Attempts::new(vec![Host::Address(address(1)), Host::Address(address(2))]).has_others());
         let mut attempts = Attempts::new(vec![Host::Name("a.example".into())]);
         for (addresses, others) in [(vec![address(1)], false), (vec![address(1), address(2)], true)] {
-            attempts.start_over();
             assert!(matches!(attempts.next(), Next::Resolve(_)));
             attempts.resolved(addresses);
             assert!(matches!(attempts.next(), Next::Connect { .. }));
             assert_eq!(attempts.has_others(), others);
+            while attempts.next() != Next::Exhausted {}
         }
     }
 
+    fn ranks(mut attempts: Attempts) -> Vec<usize> {
+        let mut ranks = Vec::new();
+        while matches!(attempts.next(), Next::Connect { .. }) {
+            ranks.push(attempts.rank());
+        }
+        ranks
+    }
+
     #[test]
-    fn after_success_the_first_gateway_comes_first() {
-        let mut attempts = Attempts::new(vec![Host::Address(address(1)), Host::Address(address(2))]);
-        attempts.next();
-        attempts.next();
-        attempts.start_over();
-        assert_eq!(attempts.next(), Next::Connect { host: Host::Address(address(1)), remote: address(1) });
+    fn a_round_may_begin_elsewhere_or_end_early_and_the_next_is_whole() {
+        let gateways = || (1..=3).map(|last| Host::Address(address(last))).collect::<Vec<_>>();
+        assert_eq!(ranks(Attempts::new(gateways())), [0, 1, 2]);
+        assert_eq!(ranks(Attempts::starting_with(gateways(), 1)), [1, 0, 2]);
+        assert_eq!(ranks(Attempts::starting_with(gateways(), 9)), [0, 1, 2]);
+        assert_eq!(ranks(Attempts::before(gateways(), 2)), [0, 1]);
+        let mut attempts = Attempts::before(gateways(), 1);
+        while attempts.next() != Next::Exhausted {}
+        assert_eq!(ranks(attempts), [0, 1, 2]);
     }
 }

@@ -7,6 +7,7 @@ use crate::ike::action::{DropReason, Failure, Phase, Side};
 use crate::ike::identity::Identity;
 use crate::sa::selector::Selector;
 use crate::sa::suite::{EspSuite, Group, IkeSuite};
+use crate::tunnel::succession::Reason;
 
 /// One step of a tunnel's life.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,6 +142,25 @@ pub enum Progress {
         remote: IpAddr,
         /// Who we said we are.
         identity: Identity,
+    },
+    /// A session that is to succeed the one that carries the traffic is being made beside it.
+    SuccessionBegun {
+        /// Why.
+        reason: Reason,
+    },
+    /// An attempt at it failed. The tunnel goes on as it is.
+    SuccessionFailed {
+        /// Why it is wanted.
+        reason: Reason,
+        /// What went wrong: one of those that an attempt to connect fails with.
+        cause: Box<Progress>,
+    },
+    /// A new session carries the traffic; the old one is closed.
+    Succeeded {
+        /// Why.
+        reason: Reason,
+        /// The gateway that it is with.
+        remote: IpAddr,
     },
     /// The host could not be set up: addresses or routes.
     HostFailed {

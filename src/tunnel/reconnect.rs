@@ -43,6 +43,11 @@ impl Backoff {
         Self { policy, rounds: 0 }
     }
 
+    /// The waits from now on; how many there were stays.
+    pub(crate) const fn adopt(&mut self, policy: ReconnectPolicy) {
+        self.policy = policy;
+    }
+
     /// To be called when a tunnel was up: the next wait is the first one again.
     pub(crate) const fn reset(&mut self) {
         self.rounds = 0;

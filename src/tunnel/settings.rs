@@ -1,7 +1,7 @@
 //! One configured gateway, as values: what every attempt to connect starts from.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ike::identity::Identity;
 use crate::ike::profile::{AddressRequest, Profile};
@@ -26,6 +26,8 @@ pub struct TunnelSettings {
     pub profile: Profile,
     /// How to wait between attempts.
     pub reconnect: crate::tunnel::reconnect::ReconnectPolicy,
+    /// While a later gateway is used, the ones before it are tried again after this, or up to half of it earlier; `None`: never.
+    pub return_after: Option<Duration>,
 }
 
 /// A gateway as the configuration names it.
@@ -87,7 +89,7 @@ impl TunnelSettings {
         path: Path,
         earlier: EarlierAddresses,
         displacement: &Displacement,
-    ) -> Arc<Profile> {
+    ) -> Profile {
         let local_identity = match &self.local_identity {
             LocalIdentity::Fixed(identity) => identity.clone(),
             LocalIdentity::SourceAddress => address_identity(path.local.ip()),
@@ -99,7 +101,7 @@ impl TunnelSettings {
             (None, Host::Name(name)) => vec![Identity::Fqdn(name.clone()), by_address],
         };
         let request = &self.profile.request;
-        Arc::new(Profile {
+        Profile {
             local_identity,
             remote_identities,
             send_remote_identity: self.remote_identity.is_some(),
@@ -111,7 +113,7 @@ impl TunnelSettings {
             // Right after an earlier session of ours, too: what the gateway has left of it is of no use to us.
             initial_contact: self.profile.initial_contact && !displacement.is_recognised(),
             ..self.profile.clone()
-        })
+        }
     }
 }
 

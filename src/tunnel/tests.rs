@@ -5,7 +5,8 @@ use crate::config;
 use crate::crypto::cipher::{Aead, AesKey, GcmIcv, Protection};
 use crate::crypto::random::SeededRandom;
 use crate::crypto::secret::Secret;
-use crate::ike::action::Configuration;
+use crate::ike::action::{Configuration, Event, Failure};
+use crate::sa::command::ChildId;
 use crate::sa::selector::Selector;
 use crate::sa::spi::{InboundSpi, OutboundSpi};
 use crate::sa::suite::EspSuite;
@@ -35,7 +36,9 @@ impl Story {
     fn settle(&mut self) {
         while let Some(action) = self.tunnel.poll_action() {
             match &action {
-                TunnelAction::Bind { .. } => self.tunnel.handle_bound(self.now, Ok(([198, 51, 100, 9], 40_000).into())),
+                TunnelAction::Bind { remote, .. } => {
+                    self.tunnel.handle_bound(self.now, *remote, Ok(([198, 51, 100, 9], 40_000).into()));
+                }
                 TunnelAction::Configure(_) => {
                     let routes = Progress::Routes { device: "vpnd0".into(), mtu: 1400, routes: Vec::new() };
                     self.tunnel.handle_configured(self.now, Ok(routes));
@@ -47,7 +50,7 @@ impl Story {
     }
 
     fn event(&mut self, event: Event) {
-        self.tunnel.handle_event(self.now, event);
+        self.tunnel.handle_event(self.now, Which::Current, event);
         self.settle();
     }
 
@@ -156,8 +159,8 @@ fn a_child_that_goes_before_the_host_is_set_up_gets_no_route() {
     let mut story = Story::new("");
     story.event(Event::ChildUp(Box::new(child(1, "10.1.0.0"))));
     story.event(Event::ChildUp(Box::new(child(2, "10.2.0.0"))));
-    story.tunnel.handle_event(story.now, Event::Ready);
-    story.tunnel.handle_event(story.now, Event::ChildGone { child: ChildId(1) });
+    story.tunnel.handle_event(story.now, Which::Current, Event::Ready);
+    story.tunnel.handle_event(story.now, Which::Current, Event::ChildGone { child: ChildId(1) });
     story.settle();
     assert_eq!(story.configured().last().unwrap(), &[2]);
 }

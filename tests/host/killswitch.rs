@@ -318,9 +318,10 @@ fn the_last_gateway_that_is_tried_is_the_one_whose_answers_pass_the_reverse_path
         let (mut host, _) = Host::open(&scratch.0, "t0", &HostPlan::closed(&settings)).await.unwrap();
         for gateway in ["198.51.100.1", "198.51.100.2"] {
             let outside = Outside { gateway: gateway.parse().unwrap(), port: 40_000 };
-            let step = HostPlan::towards(&settings, outside).unwrap();
-            host.ensure(&step).await.unwrap();
-            host.ensure(&step).await.unwrap();
+            let steps = HostPlan::towards(&settings, &[outside]);
+            assert_eq!(steps.len(), 1);
+            host.ensure(&steps).await.unwrap();
+            host.ensure(&steps).await.unwrap();
             let rules = ip("rule show pref 117");
             assert!(rules.contains(gateway) && rules.lines().count() == 1, "{rules}");
         }

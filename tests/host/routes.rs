@@ -59,7 +59,10 @@ pub(crate) fn settings(configured: &[&str], kill_switch: KillSwitch) -> HostSett
 pub(crate) fn of(settings: &HostSettings, addresses: &[&str], remote: &[&str], gateway: &str) -> HostPlan {
     let addresses: Vec<_> = addresses.iter().map(|text| (address(text), 24)).collect();
     let outside = Outside { gateway: address(gateway), port: PORT };
-    HostPlan::of(settings, &TunnelFacts { mtu: 1400, addresses: &addresses, remote: &subnets(remote), outside })
+    HostPlan::of(
+        settings,
+        &TunnelFacts { mtu: 1400, addresses: &addresses, remote: &subnets(remote), outside: &[outside] },
+    )
 }
 
 const PORT: u16 = 40_000;

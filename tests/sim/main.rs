@@ -9,6 +9,7 @@ mod ikev2;
 mod memory;
 mod network;
 mod stories;
+mod succession;
 mod sweep;
 
 use std::time::Duration;

@@ -119,6 +119,12 @@ impl Established {
                 self.probe(ctx);
                 Flow::Continue(())
             }
+            Command::Adopt(upkeep) => {
+                self.liveness.adopt(upkeep.dpd);
+                self.schedule_keepalive(ctx);
+                self.renewal.adopt(upkeep);
+                Flow::Continue(())
+            }
         };
         self.conclude(ctx, flow)
     }

@@ -91,6 +91,11 @@ impl Machine {
         self.state.poll_timeout()
     }
 
+    /// Whether a message names an ISAKMP SA of this session.
+    pub(super) fn owns(&self, message: &[u8]) -> bool {
+        Header::parse(message).is_ok_and(|(header, _)| self.state.owns(header.cookies))
+    }
+
     pub(super) fn status(&self) -> SessionStatus {
         self.state.status()
     }

@@ -15,13 +15,10 @@ use crate::ike::v2::sa_init::{Answer, AwaitSaInit, Initiation, Opening};
 use crate::ike::v2::{EstablishedParts, State};
 use crate::ike::wire::header::Header;
 use crate::ike::wire::registry::{ExchangeType, NotifyType};
-use crate::sa::command::ChildId;
 use crate::sa::keys::ChildKeys;
 use crate::sa::path::Path;
 use crate::sa::spi::InboundSpi;
 
-/// The child that IKE_AUTH makes.
-const FIRST_CHILD: ChildId = ChildId(1);
 /// How long another answer to IKE_SA_INIT is waited for after those that came were no use: who answers first may be an attacker who is nearer.
 const SECOND_OPINION: Duration = Duration::from_secs(1);
 
@@ -205,7 +202,7 @@ impl AwaitAuth {
                 }
                 State::end(ctx, status, Failure::ClosedByUs { confirmed: false })
             }
-            Command::ProbeLiveness => State::AwaitAuth(Box::new(self)),
+            Command::ProbeLiveness | Command::Adopt(_) => State::AwaitAuth(Box::new(self)),
         }
     }
 
@@ -228,10 +225,11 @@ impl AwaitAuth {
 /// The packet path is ready to receive before it sends, and both before anyone is told.
 fn bring_up(ctx: &mut Context<'_>, path: Path, inbound: InboundSpi, agreed: AgreedChild, keys: ChildKeys) -> Child {
     let AgreedChild { suite, outbound, local, remote, configuration } = agreed;
-    let mut child = Child::new(FIRST_CHILD, local.clone(), remote.clone());
+    let id = ctx.profile.child.first_id;
+    let mut child = Child::new(id, local.clone(), remote.clone());
     child.install(ctx, NewSa { suite, inbound, outbound, keys }, Side::Us, path);
     child.release(ctx, inbound);
-    let up = ChildUp { child: FIRST_CHILD, suite, inbound, outbound, local, remote, configuration, path };
+    let up = ChildUp { child: id, suite, inbound, outbound, local, remote, configuration, path };
     ctx.event(Event::ChildUp(Box::new(up)));
     child
 }

@@ -181,6 +181,13 @@ impl Established {
         let flow = match command {
             Command::Close => self.close(ctx, Failure::ClosedByUs { confirmed: false }),
             Command::ProbeLiveness => self.probe(ctx),
+            Command::Adopt(upkeep) => {
+                self.liveness.adopt(upkeep.dpd);
+                if self.closing.is_none() {
+                    self.schedule_keepalive(ctx);
+                }
+                Flow::Continue(())
+            }
         };
         self.conclude(ctx, flow)
     }

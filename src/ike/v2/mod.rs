@@ -23,6 +23,7 @@ use crate::ike::action::{Command, Deadline, Event, Failure, SessionStatus};
 use crate::ike::context::Context;
 use crate::sa::command::DataReport;
 use crate::sa::path::Path;
+use crate::sa::spi::IkeSpi;
 
 use auth::PeerAuthenticated;
 use await_auth::AwaitAuth;
@@ -59,6 +60,15 @@ impl Machine {
 
     pub(super) fn poll_timeout(&self) -> Option<Deadline> {
         self.0.poll_timeout()
+    }
+
+    /// Whether a message names an IKE SA of this session: we chose one of the two SPIs, whoever comes first.
+    pub(super) fn owns(&self, message: &[u8]) -> bool {
+        let is_named = |name: IkeSpi| message.chunks_exact(8).take(2).any(|spi| spi == name.to_octets());
+        match &self.0 {
+            State::Established(state) => state.sas().any(|sa| is_named(sa.name())),
+            State::AwaitSaInit(_) | State::AwaitAuth(_) | State::Ended(_) => is_named(self.status().spis.0),
+        }
     }
 
     pub(super) fn status(&self) -> SessionStatus {

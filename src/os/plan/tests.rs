@@ -34,7 +34,7 @@ const OUTSIDE: Outside = Outside { gateway: IpAddr::V4(GATEWAY), port: 40_000 };
 fn plan(settings: &HostSettings, remote: &[&str]) -> HostPlan {
     let remote = subnets(remote);
     let addresses = [(ip("10.200.0.7"), 24)];
-    HostPlan::of(settings, &TunnelFacts { mtu: 1422, addresses: &addresses, remote: &remote, outside: OUTSIDE })
+    HostPlan::of(settings, &TunnelFacts { mtu: 1422, addresses: &addresses, remote: &remote, outside: &[OUTSIDE] })
 }
 
 fn refused(remote: &[&str], configured: &[&str]) -> HostPlan {
@@ -107,7 +107,7 @@ fn a_child_for_everything_gets_routes_for_the_configured_subnets_only() {
 #[test]
 fn a_range_is_routed_exactly() {
     let remote = [Selector::new(ip("10.0.0.1"), ip("10.0.0.6"), 6, 443, 443).unwrap()];
-    let facts = TunnelFacts { mtu: 1400, addresses: &[], remote: &remote, outside: OUTSIDE };
+    let facts = TunnelFacts { mtu: 1400, addresses: &[], remote: &remote, outside: &[OUTSIDE] };
     let plan = HostPlan::of(&settings(&[], DefaultRoute::Refused), &facts);
     assert_eq!(routes(&plan), ["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/31", "10.0.0.6/32"]);
 }
@@ -167,7 +167,7 @@ fn l_01_no_change_of_the_tunnel_opens_what_is_closed() {
                 mtu: 1300,
                 addresses: &[(ip("10.200.0.99"), 32)],
                 remote: &subnets(&["10.250.0.0/24"]),
-                outside: Outside { gateway: ip("203.0.113.9"), port: 1 },
+                outside: &[Outside { gateway: ip("203.0.113.9"), port: 1 }],
             },
         ),
     ];
@@ -213,12 +213,12 @@ fn l_08_the_kill_switch_does_not_take_the_default_route_either() {
 #[test]
 fn answers_of_a_gateway_in_a_closed_subnet_pass_the_reverse_path_before_there_is_a_tunnel() {
     let covered = closing(&["198.51.0.0/16"], DefaultRoute::Refused);
-    assert_eq!(HostPlan::towards(&covered, OUTSIDE), Some(Step::ReversePath { gateway: GATEWAY, port: OUTSIDE.port }));
+    assert_eq!(HostPlan::towards(&covered, &[OUTSIDE]), [Step::ReversePath { gateway: GATEWAY, port: OUTSIDE.port }]);
     assert!(passes_the_reverse_path(&plan(&covered, &["198.51.0.0/24"])), "the transition leaves it");
     let other = closing(&["10.0.0.0/8"], DefaultRoute::Refused);
-    assert_eq!(HostPlan::towards(&other, OUTSIDE), None);
+    assert_eq!(HostPlan::towards(&other, &[OUTSIDE]), []);
     let open = settings(&["198.51.0.0/16"], DefaultRoute::Refused);
-    assert_eq!(HostPlan::towards(&open, OUTSIDE), None);
+    assert_eq!(HostPlan::towards(&open, &[OUTSIDE]), []);
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn routes_that_somebody_else_makes_are_not_made() {
 fn ipv6_inside_gets_the_mtu_it_cannot_do_without() {
     let remote = subnets(&["2001:db8:1::/48", "10.250.0.0/24"]);
     let addresses = [(ip("10.200.0.7"), 32), (ip("2001:db8::7"), 128)];
-    let facts = TunnelFacts { mtu: 1200, addresses: &addresses, remote: &remote, outside: OUTSIDE };
+    let facts = TunnelFacts { mtu: 1200, addresses: &addresses, remote: &remote, outside: &[OUTSIDE] };
     let plan = HostPlan::of(&settings(&[], DefaultRoute::Refused), &facts);
     assert!(plan.steps.contains(&Step::Link { device: "vpnd0".to_owned(), mtu: 1280 }));
     assert!(plan.steps.contains(&Step::Route {

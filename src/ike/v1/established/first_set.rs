@@ -40,7 +40,12 @@ pub(super) fn children(profile: &Profile, configuration: &Configuration) -> Vec<
     let pairs = local.into_iter().flat_map(|local| {
         profile.child.remote.iter().filter(of_family(local)).map(move |remote| Pair { local, remote: *remote })
     });
-    (0..).map(ChildId).zip(pairs).take(MOST_CHILDREN).map(|(id, pair)| Child::new(id, pair)).collect()
+    (profile.child.first_id.0..)
+        .map(ChildId)
+        .zip(pairs)
+        .take(MOST_CHILDREN)
+        .map(|(id, pair)| Child::new(id, pair))
+        .collect()
 }
 
 /// With an assigned address: that address, as IKEv1 does not narrow (RFC 2409 §5.5).

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::ike::action::{Command, Configuration, Deadline, Event, Failure, Timer};
 use crate::ike::context::Context;
-use crate::ike::profile::{Ikev1, Profile};
+use crate::ike::profile::{Ikev1, Profile, Upkeep};
 use crate::ike::schedule::replacement;
 use crate::ike::timer::percent_of;
 use crate::ike::v1::established::association::Association;
@@ -62,6 +62,11 @@ impl Renewal {
         if self.is_under_way() && !self.made.contains(&child) {
             self.made.push(child);
         }
+    }
+
+    /// The settings changed.
+    pub(super) fn adopt(&mut self, upkeep: Upkeep) {
+        self.profile.adopt(upkeep);
     }
 
     /// Whether a name and a password are configured.

@@ -88,6 +88,7 @@ pub(super) fn profile() -> Profile {
         ike_lifetime: Lifetime { time: Some(Duration::from_secs(3600)), ..Lifetime::default() },
         request: AddressRequest { ipv4: Some(Ipv4Addr::UNSPECIFIED), dns: true, ..AddressRequest::default() },
         child: ChildProfile {
+            first_id: crate::sa::command::ChildId(0),
             offers: vec![EspOffer { protection: offer().protection, pfs: Vec::new(), esn: EsnOffer::Without }],
             local: vec![Selector::any_v4()],
             remote: vec![Selector::from_prefix([10, 250, 0, 0].into(), 24).unwrap()],

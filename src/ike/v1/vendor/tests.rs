@@ -19,6 +19,7 @@ fn profile(address: Option<Ipv4Addr>, fragmentation: Option<u16>) -> Profile {
         ike_lifetime: Lifetime::default(),
         request: AddressRequest { ipv4: address, ..AddressRequest::default() },
         child: ChildProfile {
+            first_id: crate::sa::command::ChildId(0),
             offers: vec![],
             local: vec![],
             remote: vec![],

@@ -48,7 +48,7 @@ impl Older {
 
 impl Established {
     /// All of them, the current one first.
-    pub(super) fn sas(&self) -> impl Iterator<Item = &IkeSa> {
+    pub(in crate::ike::v2) fn sas(&self) -> impl Iterator<Item = &IkeSa> {
         std::iter::once(&self.current).chain(self.older.iter().map(|older| &older.sa))
     }
 

@@ -69,6 +69,7 @@ pub(super) fn profile() -> Profile {
         ike_lifetime: Lifetime::default(),
         request: AddressRequest { ipv4: Some(Ipv4Addr::UNSPECIFIED), dns: true, ..AddressRequest::default() },
         child: ChildProfile {
+            first_id: crate::sa::command::ChildId(0),
             offers: vec![EspOffer {
                 protection: ProtectionOffer::CbcHmac {
                     encryption: vec![Cbc::Aes(AesKey::Aes256)],

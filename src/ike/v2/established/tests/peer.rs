@@ -454,6 +454,7 @@ fn profile() -> Profile {
         ike_lifetime: Lifetime::default(),
         request: AddressRequest::default(),
         child: ChildProfile {
+            first_id: crate::sa::command::ChildId(1),
             offers: Vec::new(),
             local: Vec::new(),
             remote: Vec::new(),

@@ -1,0 +1,64 @@
+//! Sessions that succeed another: made before the old one is broken. Each story is told of both protocols.
+
+use std::time::Duration;
+
+use vpnd::sim::Peer;
+use vpnd::sim::scene::{self, Suites};
+use vpnd::sim::world::{Scene, World};
+use vpnd::tunnel::progress::Progress;
+use vpnd::tunnel::{Change, Reason};
+
+use super::{MINUTE, cbc, quick};
+
+const TICK: Duration = Duration::from_millis(10);
+
+fn v2() -> Scene {
+    scene::plain(quick(), 1)
+}
+
+fn v1() -> Scene<vpnd::sim::gateway_v1::Gateway> {
+    scene::plain_v1(Suites::of(cbc(), vpnd::sa::suite::Group::Ecp256), 1)
+}
+
+fn succeeded<G: Peer>(world: &World<G>) -> Vec<Reason> {
+    let told = world.told().into_iter();
+    told.filter_map(|progress| if let Progress::Succeeded { reason, .. } = progress { Some(*reason) } else { None })
+        .collect()
+}
+
+fn downs<G: Peer>(world: &World<G>) -> usize {
+    world.told().into_iter().filter(|progress| matches!(progress, Progress::Down { .. })).count()
+}
+
+/// A hundred packets a second for so long; all of them come back, in order, once.
+fn carries_everything<G: Peer>(world: &mut World<G>, time: Duration) {
+    let end = world.now().after(time);
+    while world.now() < end {
+        world.ping();
+        world.run(TICK);
+    }
+    world.run(Duration::from_secs(2));
+    let (sent, echoed) = world.echoes();
+    assert_eq!((sent - echoed, world.delivered_in_order()), (0, true), "of {sent}: {:?}", world.told());
+}
+
+fn settings_change<G: Peer>(scene: Scene<G>) -> World<G> {
+    let settings = scene.client.clone();
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    let before = world.gateway.authenticated();
+    carries_everything(&mut world, Duration::from_secs(5));
+    world.change_settings(settings, Change::Successor);
+    carries_everything(&mut world, Duration::from_secs(20));
+    assert_eq!((succeeded(&world), downs(&world)), (vec![Reason::Settings], 0), "{:?}", world.told());
+    assert!(world.client.is_up() && world.gateway.authenticated() == before + 1);
+    world
+}
+
+#[test]
+fn a_change_of_settings_under_load_loses_nothing() {
+    let world = settings_change(v2());
+    assert_eq!((world.gateway.sa_count(), world.gateway.child_count()), (1, 1), "the old one is closed");
+    let world = settings_change(v1());
+    assert_eq!((world.gateway.sa_count(), world.gateway.child_count()), (1, 1), "the old one is closed");
+}
