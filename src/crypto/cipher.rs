@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use subtle::Choice;
 
 use crate::crypto::aead::AeadKey;
@@ -10,7 +12,7 @@ use crate::crypto::multibuffer::{Backend, Message};
 use crate::crypto::secret::Secret;
 
 /// An AES key length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AesKey {
     /// 128 bits.
     Aes128,
@@ -33,7 +35,7 @@ impl AesKey {
 }
 
 /// Octets of a GCM integrity check value (RFC 4106 §6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum GcmIcv {
     /// 8 octets.
     Eight,
@@ -56,7 +58,7 @@ impl GcmIcv {
 }
 
 /// A combined-mode cipher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Aead {
     /// AES-GCM with an 8-octet explicit IV (RFC 4106, RFC 5282). Only 128 and 256 bit keys are offered.
     AesGcm(AesKey, GcmIcv),
@@ -65,7 +67,7 @@ pub enum Aead {
 }
 
 /// A CBC cipher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Cbc {
     /// AES-CBC (RFC 3602).
     Aes(AesKey),
@@ -74,7 +76,7 @@ pub enum Cbc {
 }
 
 /// An HMAC cut to its ICV length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Integrity {
     /// HMAC-SHA1-96 (RFC 2404); weak.
     HmacSha1_96,
@@ -139,7 +141,7 @@ impl Integrity {
 }
 
 /// What protects a text. There is no unprotected form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Protection {
     /// Combined mode.
     Aead(Aead),
@@ -402,6 +404,12 @@ impl fmt::Debug for Opener {
 }
 
 impl ProtectionKeys {
+    /// A copy, for whoever keeps them beside the cipher: an SA that is to go on in another process.
+    pub(crate) fn duplicate(&self) -> Self {
+        let Self { encryption, integrity } = self;
+        Self { encryption: Secret::copy_of(encryption.expose()), integrity: Secret::copy_of(integrity.expose()) }
+    }
+
     fn fit(&self, protection: Protection) -> Result<(), BadKey> {
         let fits = self.encryption.len() == protection.encryption_key_len()
             && self.integrity.len() == protection.integrity_key_len();

@@ -1,12 +1,14 @@
 //! Pseudo-random functions (RFC 7296 §2.13, RFC 4868).
 
+use serde::{Deserialize, Serialize};
+
 use zeroize::Zeroizing;
 
 use crate::crypto::mac::Mac;
 use crate::crypto::secret::Secret;
 
 /// A keyed function used for key derivation and AUTH.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Prf {
     /// HMAC-SHA-1, 20 octets.
     HmacSha1,

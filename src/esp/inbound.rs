@@ -4,10 +4,14 @@
 use std::ops::Range;
 
 use crate::{
-    crypto::cipher::{Authentic, BadKey, Forged, Opener, ProtectionKeys, Text},
+    crypto::{
+        carried::CarriedKeys,
+        cipher::{Authentic, BadKey, Forged, Opener, ProtectionKeys, Text},
+    },
     esp::{
         batch::{Batch, Lane, State},
         counters::DropReason,
+        handover::{InboundSaState, Unrestorable},
         layout::{Associated, HEADER, Layout, Misfit, TRAILER, recycle},
         lifetime::{SequenceUse, Usage},
         replay::{Candidate, ReplayWindow},
@@ -20,7 +24,9 @@ use crate::{
 #[derive(Debug)]
 pub struct InboundSa {
     spi: InboundSpi,
-    esn: bool,
+    suite: EspSuite,
+    /// What the opener was made of, for another process that goes on with this SA.
+    keys: ProtectionKeys,
     layout: Layout,
     opener: Opener,
     window: ReplayWindow,
@@ -57,11 +63,40 @@ impl InboundSa {
     ) -> Result<Self, BadKey> {
         Ok(Self {
             spi,
-            esn: suite.esn,
-            layout: Layout::of(suite.protection),
+            suite,
             opener: Opener::new(suite.protection, keys)?,
+            keys: keys.duplicate(),
+            layout: Layout::of(suite.protection),
             window: ReplayWindow::new(replay_window, suite.esn),
             usage: Usage::new(now, lifetime, suite.protection),
+            jobs: Vec::new(),
+            texts: Vec::new(),
+            verdicts: Vec::new(),
+        })
+    }
+
+    /// The SA as values, for another process that goes on with it.
+    pub fn export(&self) -> InboundSaState {
+        let Self { spi, suite, keys, window, usage, layout: _, opener: _, jobs: _, texts: _, verdicts: _ } = self;
+        let keys = CarriedKeys::copy_of(keys);
+        InboundSaState { spi: *spi, suite: *suite, keys, window: window.clone(), usage: usage.clone() }
+    }
+
+    /// The SA again, in the process that goes on with it: what was received before is a replay there, too.
+    pub fn restore(state: InboundSaState) -> Result<Self, Unrestorable> {
+        let InboundSaState { spi, suite, keys, window, usage } = state;
+        let keys = keys.into_keys();
+        if window.is_extended() != suite.esn {
+            return Err(Unrestorable("a replay window of another kind than its SA"));
+        }
+        Ok(Self {
+            spi,
+            suite,
+            layout: Layout::of(suite.protection),
+            opener: Opener::new(suite.protection, &keys).map_err(|BadKey| Unrestorable("a key of another length"))?,
+            keys,
+            window,
+            usage,
             jobs: Vec::new(),
             texts: Vec::new(),
             verdicts: Vec::new(),
@@ -114,7 +149,7 @@ impl InboundSa {
         }
         let [_, _, _, _, low @ ..] = *esp.first_chunk::<HEADER>().ok_or(DropReason::TooShort)?;
         let candidate = self.window.check(u32::from_be_bytes(low)).map_err(|_| DropReason::Replayed)?;
-        let associated = self.layout.associated(self.spi.to_octets(), candidate.value(), self.esn);
+        let associated = self.layout.associated(self.spi.to_octets(), candidate.value(), self.suite.esn);
         Ok(Job { candidate, associated })
     }
 

@@ -9,6 +9,7 @@ use crate::{
         dataplane::{InboundCommand, Interval, Reports},
         demux::{self, Datagram},
         ecn,
+        handover::{InboundEntry, InboundState, MOST_SAS, Unrestorable},
         inbound::InboundSa,
         layout::{DUMMY, IPV4, IPV6},
         mss::{self, Clamp},
@@ -51,6 +52,32 @@ impl InboundPath {
         Self::default()
     }
 
+    /// Everything that goes on in another process.
+    pub fn export(&self) -> InboundState {
+        let Self { sas, peer, mtu, by_spi: _, unknown_spi: _, counters: _, reports: _ } = self;
+        let entry = |entry: &Entry| {
+            let Entry { child, sa, policy, seen: _, waiting: _ } = entry;
+            InboundEntry { child: *child, sa: sa.export(), policy: policy.clone() }
+        };
+        InboundState { sas: sas.iter().map(entry).collect(), peer: *peer, mtu: *mtu }
+    }
+
+    /// The half again, in the process that goes on with it.
+    pub fn restore(state: InboundState) -> Result<Self, Unrestorable> {
+        let InboundState { sas, peer, mtu } = state;
+        let entry = |InboundEntry { child, sa, policy }| {
+            let sa = InboundSa::restore(sa)?;
+            Ok(Entry { child, sa, policy, seen: Interval::default(), waiting: false })
+        };
+        let sas = sas.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        if sas.len() > MOST_SAS {
+            return Err(Unrestorable("more SAs than there can be"));
+        }
+        let mut path = Self { sas, peer, mtu, ..Self::new() };
+        path.index();
+        Ok(path)
+    }
+
     /// The MTU that TCP handshakes are held to; `None` leaves them alone.
     pub fn set_mtu(&mut self, mtu: Option<u16>) {
         self.mtu = mtu;
@@ -64,9 +91,13 @@ impl InboundPath {
             InboundCommand::RemoveChild { child } => self.sas.retain(|entry| entry.child != child),
             InboundCommand::PeerAt { path } => self.peer = Some(path),
         }
+        self.index();
+        Ok(())
+    }
+
+    fn index(&mut self) {
         self.by_spi = self.sas.iter().map(|entry| entry.sa.spi().value()).zip((0..).map(Lane)).collect();
         self.by_spi.sort_unstable_by_key(|(spi, _)| *spi);
-        Ok(())
     }
 
     /// Turns the datagrams of a freshly filled batch into inner packets, in place: `batch.inner()`. IKE messages stand in `batch.ike()`.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     crypto::cipher::{Aead, Cbc, Protection},
     sa::{command::LifetimeMark, lifetime::Lifetime},
@@ -10,7 +12,7 @@ use crate::{
 
 /// What one SA carried, against its limits. The soft mark is at three quarters of what it may carry, so that a new SA is ready before the
 /// hard end. Of its time only the end is told: IKE replaces it before, at a moment that differs from SA to SA (RFC 7296 §2.8.1).
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     started: Instant,
     time: Option<Duration>,

@@ -6,6 +6,7 @@ pub mod counters;
 pub mod dataplane;
 pub mod demux;
 pub mod ecn;
+pub mod handover;
 pub mod inbound;
 pub mod inbound_path;
 pub mod layout;

@@ -3,12 +3,14 @@
 
 use crate::{
     crypto::{
+        carried::CarriedKeys,
         cipher::{BadKey, ProtectionKeys, Sealer, Text},
         random::IvGenerator,
     },
     esp::{
         batch::{Batch, Lane, Packet, State},
         counters::DropReason,
+        handover::{OutboundSaState, Unrestorable},
         layout::{Associated, HEADER, Layout, recycle},
         lifetime::{SequenceUse, Usage},
         sequence::{Sequence, Ticket},
@@ -24,7 +26,9 @@ const MAX_ESP: usize = 65507;
 #[derive(Debug)]
 pub struct OutboundSa {
     spi: OutboundSpi,
-    esn: bool,
+    suite: EspSuite,
+    /// What the sealer was made of, for another process that goes on with this SA.
+    keys: ProtectionKeys,
     layout: Layout,
     sealer: Sealer,
     sequence: Sequence,
@@ -62,11 +66,37 @@ impl OutboundSa {
     ) -> Result<Self, BadKey> {
         Ok(Self {
             spi,
-            esn: suite.esn,
-            layout: Layout::of(suite.protection),
+            suite,
             sealer: Sealer::new(suite.protection, keys)?,
+            keys: keys.duplicate(),
+            layout: Layout::of(suite.protection),
             sequence: Sequence::new(suite.esn),
             usage: Usage::new(now, lifetime, suite.protection),
+            jobs: Vec::new(),
+            texts: Vec::new(),
+        })
+    }
+
+    /// The SA as values, for another process that goes on with it. `None` when its numbers have to be replaced first.
+    pub fn export(&self) -> Option<OutboundSaState> {
+        let Self { spi, suite, keys, sequence, usage, layout: _, sealer: _, jobs: _, texts: _ } = self;
+        Sequence::continued(sequence.used(), suite.esn)?;
+        let keys = CarriedKeys::copy_of(keys);
+        Some(OutboundSaState { spi: *spi, suite: *suite, keys, used: sequence.used(), usage: usage.clone() })
+    }
+
+    /// The SA again, in the process that goes on with it.
+    pub fn restore(state: OutboundSaState) -> Result<Self, Unrestorable> {
+        let OutboundSaState { spi, suite, keys, used, usage } = state;
+        let keys = keys.into_keys();
+        Ok(Self {
+            spi,
+            suite,
+            layout: Layout::of(suite.protection),
+            sealer: Sealer::new(suite.protection, &keys).map_err(|BadKey| Unrestorable("a key of another length"))?,
+            keys,
+            sequence: Sequence::continued(used, suite.esn).ok_or(Unrestorable("no sequence numbers left"))?,
+            usage,
             jobs: Vec::new(),
             texts: Vec::new(),
         })
@@ -149,7 +179,10 @@ impl OutboundSa {
         }
         write_trailer(trailer, next_header);
         packet.data = data;
-        Ok(Job { associated: self.layout.associated(self.spi.to_octets(), ticket.value(), self.esn), _ticket: ticket })
+        Ok(Job {
+            associated: self.layout.associated(self.spi.to_octets(), ticket.value(), self.suite.esn),
+            _ticket: ticket,
+        })
     }
 
     fn seal_framed(&mut self, batch: &mut Batch, lane: Lane) -> bool {
@@ -170,7 +203,7 @@ impl OutboundSa {
 
     #[cfg(test)]
     pub(in crate::esp) fn start_behind(&mut self, used: u64) {
-        self.sequence = Sequence::starting_behind(used, self.esn);
+        self.sequence = Sequence::starting_behind(used, self.suite.esn);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
         counters::{Counters, DropReason, increase},
         dataplane::{Interval, OutboundCommand, Reports},
         ecn,
+        handover::{MOST_SAS, OutboundChild, OutboundState, Unrestorable},
         layout::{DUMMY, IPV4, IPV6},
         mss::{self, Clamp},
         outbound::OutboundSa,
@@ -67,6 +68,31 @@ impl OutboundPath {
             counters: Counters::default(),
             reports: Reports::default(),
         }
+    }
+
+    /// Everything that goes on in another process. `None` while an SA has to be replaced first.
+    pub fn export(&self) -> Option<OutboundState> {
+        let Self { children, mtu, sent_since_keepalive, ivs: _, no_child: _, counters: _, reports: _ } = self;
+        let child = |child: &Child| {
+            let Child { id, sa, policy, path, sent: _, waiting: _ } = child;
+            Some(OutboundChild { id: *id, sa: sa.export()?, policy: policy.clone(), path: *path })
+        };
+        let children = children.iter().map(child).collect::<Option<Vec<_>>>()?;
+        Some(OutboundState { children, mtu: *mtu, sent_since_keepalive: *sent_since_keepalive })
+    }
+
+    /// The half again, in the process that goes on with it. Its IVs have a key of their own.
+    pub fn restore(state: OutboundState, random: &mut dyn Random) -> Result<Self, Unrestorable> {
+        let OutboundState { children, mtu, sent_since_keepalive } = state;
+        let child = |OutboundChild { id, sa, policy, path }| {
+            let sa = OutboundSa::restore(sa)?;
+            Ok(Child { id, sa, policy, path, sent: Interval::default(), waiting: false })
+        };
+        let children = children.into_iter().map(child).collect::<Result<Vec<_>, _>>()?;
+        if children.len() > MOST_SAS {
+            return Err(Unrestorable("more SAs than there can be"));
+        }
+        Ok(Self { children, mtu, sent_since_keepalive, ..Self::new(random) })
     }
 
     /// The MTU that TCP handshakes are held to; `None` leaves them alone.

@@ -1,9 +1,11 @@
 //! Which inner packets an SA may carry (RFC 4301 §5.1, §5.2). It knows selectors and parsed packets.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{esp::packet::InnerPacket, sa::selector::Selector};
 
 /// The selectors of one direction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     sources: Vec<Selector>,
     destinations: Vec<Selector>,

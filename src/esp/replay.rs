@@ -1,6 +1,8 @@
 //! Which sequence numbers of an inbound SA may still come (RFC 4303 §3.4.3), as a ring of words (RFC 6479),
 //! and the high half of extended ones, which is not transmitted (RFC 4303 appendix A2).
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::cipher::Authentic;
 
 /// The largest window, in packets.
@@ -25,12 +27,33 @@ impl Candidate {
 pub struct Replayed;
 
 /// The numbers seen on one inbound SA.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Parts", into = "Parts")]
 pub struct ReplayWindow {
     size: u64,
     esn: bool,
     highest: u64,
     words: Box<[u64]>,
+}
+
+/// Size, whether numbers are extended, the highest, and the ring of words.
+type Parts = (u32, bool, u64, Vec<u64>);
+
+impl TryFrom<Parts> for ReplayWindow {
+    type Error = &'static str;
+
+    fn try_from((size, esn, highest, words): Parts) -> Result<Self, &'static str> {
+        let window = Self::new(size, esn);
+        let fits = size <= MAX_WINDOW && words.len() == window.words.len() && (esn || u32::try_from(highest).is_ok());
+        if fits { Ok(Self { highest, words: words.into(), ..window }) } else { Err("a replay window that cannot be") }
+    }
+}
+
+impl From<ReplayWindow> for Parts {
+    fn from(window: ReplayWindow) -> Self {
+        let ReplayWindow { size, esn, highest, words } = window;
+        (u32::try_from(size).unwrap_or(MAX_WINDOW), esn, highest, words.into())
+    }
 }
 
 impl ReplayWindow {
@@ -54,6 +77,11 @@ impl ReplayWindow {
     /// Marks the number of an authentic packet as seen; fails if one with the same number was accepted since the check.
     pub fn accept(&mut self, candidate: Candidate, _: &Authentic) -> Result<(), Replayed> {
         self.mark(candidate.0)
+    }
+
+    /// Whether its numbers have 64 bits.
+    pub const fn is_extended(&self) -> bool {
+        self.esn
     }
 
     /// The highest number seen; 0 if there was none.

@@ -1,5 +1,8 @@
 //! Sequence numbers of packets that we send: each is used once, and they end (RFC 4303 §2.2, §3.3.3).
 
+/// Numbers that are passed over when an SA goes on in another process.
+pub(crate) const JUMP: u64 = 1 << 16;
+
 /// The right to seal one packet. It cannot be copied: one ticket, one packet, one IV.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
@@ -26,6 +29,19 @@ impl Sequence {
     /// A new SA's numbers.
     pub const fn new(esn: bool) -> Self {
         Self { used: 0, last: if esn { u64::MAX } else { u32::MAX as u64 } }
+    }
+
+    /// The numbers of an SA that goes on in another process: a jump ahead of those that were used, so that none comes twice whatever the other
+    /// process did after it was asked. `None` where there is no room for the jump.
+    pub fn continued(used: u64, esn: bool) -> Option<Self> {
+        let sequence = Self::new(esn);
+        let used = used.checked_add(JUMP).filter(|used| *used < sequence.last)?;
+        Some(Self { used, ..sequence })
+    }
+
+    /// How many were used, and the last of them.
+    pub const fn used(&self) -> u64 {
+        self.used
     }
 
     /// The next number.
@@ -83,6 +99,15 @@ mod tests {
         let mut sequence = Sequence::starting_behind(u64::MAX - 1, true);
         assert_eq!(sequence.issue(), Ok(Ticket(u64::MAX)));
         assert_eq!(sequence.issue(), Err(Exhausted));
+    }
+
+    #[test]
+    fn e_04_an_sa_that_goes_on_elsewhere_passes_numbers_over_and_never_the_last() {
+        assert_eq!(Sequence::continued(5, false).unwrap().issue(), Ok(Ticket(6 + JUMP)));
+        let end = u64::from(u32::MAX) - JUMP;
+        assert_eq!(Sequence::continued(end - 1, false).unwrap().issue(), Ok(Ticket(u32::MAX.into())));
+        assert!(Sequence::continued(end, false).is_none() && Sequence::continued(u64::MAX, true).is_none());
+        assert_eq!(Sequence::continued(end, true).unwrap().issue(), Ok(Ticket(1 << 32)));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::identity::Identity;
 use crate::ike::profile::Upkeep;
 use crate::sa::{
@@ -140,7 +142,7 @@ pub enum Event {
 }
 
 /// A child SA as it was negotiated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildUp {
     /// Its name.
     pub child: ChildId,
@@ -161,7 +163,7 @@ pub struct ChildUp {
 }
 
 /// One of the two who talk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
     /// vpnd.
     Us,
@@ -170,7 +172,7 @@ pub enum Side {
 }
 
 /// What the gateway assigned (RFC 7296 §3.15; Mode Config in IKEv1), checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configuration {
     /// Inner addresses with their prefix length.
     pub addresses: Vec<(IpAddr, u8)>,

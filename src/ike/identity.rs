@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 /// An identity. Untrusted when it comes from the peer: `Display` escapes and caps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Identity {
     /// ID_IPV4_ADDR.
     Ipv4(Ipv4Addr),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::profile::RetransmissionPolicy;
 use crate::time::Instant;
 
@@ -21,7 +23,7 @@ const GROWTH_PERCENT: u32 = 140;
 const FIRST_WAIT_PERMILLE: u32 = 29;
 
 /// What is known of the peer's life.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Liveness {
     interval: Option<Duration>,
     heard: Instant,

@@ -3,6 +3,7 @@
 pub mod action;
 mod attribute;
 mod context;
+pub mod handover;
 pub mod identity;
 pub mod liveness;
 pub mod nat;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use crate::crypto::random::Random;
 use crate::ike::action::{Action, Command, Deadline, SessionStatus};
 use crate::ike::context::Context;
+use crate::ike::handover::{Busy, Kind, SessionState};
 use crate::ike::profile::{Profile, Protocol};
 use crate::ike::{v1, v2};
 use crate::sa::command::DataReport;
+use crate::sa::handover::Unrestorable;
 use crate::sa::path::Path;
 use crate::time::Instant;
 
@@ -38,6 +40,37 @@ impl Session {
             Protocol::Ikev2 => Machine::V2(v2::Machine::initiate(&mut ctx, path)),
         };
         Self { profile, random, outbox, machine }
+    }
+
+    /// The session as values, for another process that goes on with it; this one is as before. Actions that wait have to be carried out before.
+    ///
+    /// # Errors
+    /// [`Busy`] while something is under way that cannot be carried.
+    pub fn export(&self) -> Result<SessionState, Busy> {
+        if !self.outbox.is_empty() {
+            return Err(Busy("something is left to be done"));
+        }
+        Ok(SessionState(match &self.machine {
+            Machine::V1(machine) => Kind::Ikev1(Box::new(machine.export()?)),
+            Machine::V2(machine) => Kind::Ikev2(Box::new(machine.export()?)),
+        }))
+    }
+
+    /// The session again, in the process that goes on with it, under a profile of the same protocol: what follows is done as that says.
+    ///
+    /// # Errors
+    /// [`Unrestorable`] when what was carried cannot be a session.
+    pub fn restore(profile: Arc<Profile>, random: Box<dyn Random>, state: SessionState) -> Result<Self, Unrestorable> {
+        let machine = match (state.0, &profile.protocol) {
+            (Kind::Ikev1(state), Protocol::Ikev1(settings)) => {
+                Machine::V1(v1::Machine::restore(&profile, settings.clone(), *state)?)
+            }
+            (Kind::Ikev2(state), Protocol::Ikev2) => Machine::V2(v2::Machine::restore(*state)?),
+            (Kind::Ikev1(_), Protocol::Ikev2) | (Kind::Ikev2(_), Protocol::Ikev1(_)) => {
+                return Err(Unrestorable("the tunnel that runs speaks another IKE than `[ike] version` says"));
+            }
+        };
+        Ok(Self { profile, random, outbox: VecDeque::new(), machine })
     }
 
     /// A message arrived on `path`: from the IKE header on, without marker.

@@ -1,5 +1,7 @@
 //! What IKE tells the packet path, and what the packet path tells IKE.
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::cipher::ProtectionKeys;
 use crate::sa::{
     lifetime::Lifetime,
@@ -10,7 +12,7 @@ use crate::sa::{
 };
 
 /// A child SA's name within vpnd: stays the same when the child is rekeyed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChildId(pub u32);
 
 /// One direction of a child SA, ready to be used.
@@ -96,7 +98,7 @@ pub enum DataCommand {
 }
 
 /// How far an SA's life has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LifetimeMark {
     /// Time to replace it.
     Soft,

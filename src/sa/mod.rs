@@ -2,6 +2,7 @@
 //! It knows no message format and no state.
 
 pub mod command;
+pub mod handover;
 pub mod keys;
 pub mod lifetime;
 pub mod nearest;

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 /// How an IKE message stands in a UDP datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Framing {
     /// The IKE header comes first: port 500.
     Bare,
@@ -12,7 +14,7 @@ pub enum Framing {
 }
 
 /// A pair of UDP addresses that messages travel between. ESP travels on `Marked` paths only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Path {
     /// Our address and port, as the socket has it (before any NAT).
     pub local: SocketAddr,

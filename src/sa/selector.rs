@@ -6,11 +6,14 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use serde::{Deserialize, Serialize};
+
 /// Pieces that a coverage question may fall into before the answer is a cautious "no".
 const MAX_PIECES: usize = 1024;
 
 /// One traffic selector: an inclusive address range, a protocol and an inclusive port range. Both ends are of one family and in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Parts", into = "Parts")]
 pub struct Selector {
     start: IpAddr,
     end: IpAddr,
@@ -28,6 +31,24 @@ pub enum PacketPort {
     Hidden,
     /// The selector of this side says nothing about such packets: the receiver's side of ICMP (RFC 4301 §4.4.1.1).
     Unconstrained,
+}
+
+/// First and last address, protocol, first and last port.
+type Parts = (IpAddr, IpAddr, u8, u16, u16);
+
+impl TryFrom<Parts> for Selector {
+    type Error = &'static str;
+
+    fn try_from((start, end, protocol, first_port, last_port): Parts) -> Result<Self, &'static str> {
+        Self::new(start, end, protocol, first_port, last_port).ok_or("a traffic selector whose ends are not in order")
+    }
+}
+
+impl From<Selector> for Parts {
+    fn from(selector: Selector) -> Self {
+        let Selector { start, end, protocol, first_port, last_port } = selector;
+        (start, end, protocol, first_port, last_port)
+    }
 }
 
 impl Selector {

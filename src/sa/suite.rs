@@ -1,12 +1,14 @@
 //! Suites: which algorithms an SA uses, and which we offer. Only combinations that exist can be written down:
 //! an AEAD has no integrity field, and nothing is ever unprotected.
 
+use serde::{Deserialize, Serialize};
+
 pub use crate::crypto::cipher::{Aead, Cbc, Integrity, Protection};
 pub use crate::crypto::dh::Group;
 pub use crate::crypto::prf::Prf;
 
 /// What an IKE SA uses (RFC 7296 §3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IkeSuite {
     /// How the Encrypted payload is protected.
     pub protection: Protection,
@@ -17,7 +19,7 @@ pub struct IkeSuite {
 }
 
 /// What a child SA uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EspSuite {
     /// How packets are protected.
     pub protection: Protection,

@@ -1,5 +1,7 @@
 //! Diffie-Hellman groups. Every public value from outside is checked before it is used (RFC 6989 §2).
 
+use serde::{Deserialize, Serialize};
+
 mod ecp;
 mod modp;
 mod x25519;
@@ -10,7 +12,7 @@ use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 
 /// A group by its usual name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Group {
     /// 1024-bit MODP, group 2; weak.
     Modp1024,

@@ -2,6 +2,8 @@
 
 mod batches;
 mod forgery;
+#[cfg(feature = "daemon")]
+mod handover;
 mod paths;
 mod sealing;
 mod trailer;

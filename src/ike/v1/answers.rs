@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::crypto::hash::Hash;
@@ -30,13 +31,13 @@ pub(super) mod kind {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Answers {
     given: VecDeque<Answer>,
     chains: VecDeque<(u32, Iv)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Answer {
     /// Of the whole message that was answered.
     digest: Vec<u8>,
@@ -54,6 +55,11 @@ pub(super) struct Transaction {
 }
 
 impl Answers {
+    /// Whether there are no more than are kept.
+    pub(super) fn are_bounded(&self) -> bool {
+        self.given.len() <= MOST_ANSWERS && self.chains.len() <= MOST_CHAINS
+    }
+
     /// Keeps what `received` was answered with.
     pub(super) fn keep(&mut self, received: &[u8], path: Path, datagrams: Vec<Vec<u8>>) {
         if self.given.len() >= MOST_ANSWERS {

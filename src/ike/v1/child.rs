@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::action::{ChildUp, Configuration, Deadline, Event, Side, Timer};
 use crate::ike::context::Context;
 use crate::ike::schedule::replacement;
@@ -10,6 +12,7 @@ use crate::ike::timer::{earliest, percent_of};
 use crate::ike::v1::offer::shortened_phase2;
 use crate::ike::v1::quick_mode::{Agreed, Pair};
 use crate::sa::command::{ChildId, DataCommand, OutboundParameters};
+use crate::sa::handover::Unrestorable;
 use crate::sa::lifetime::Lifetime;
 use crate::sa::spi::{InboundSpi, OutboundSpi};
 use crate::sa::suite::EspSuite;
@@ -49,7 +52,7 @@ pub(super) struct Child {
 }
 
 /// How far a child has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Standing {
     /// It was never up, or people were told that it is gone.
     Absent,
@@ -81,6 +84,29 @@ enum Use {
     Passed,
 }
 
+/// A child on its way to another process. None of its SAs is held back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ChildState {
+    id: ChildId,
+    pair: Pair,
+    standing: Standing,
+    sas: Vec<ChildSaState>,
+    wanted_at: Option<Instant>,
+    quick_deletes: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ChildSaState {
+    inbound: InboundSpi,
+    outbound: OutboundSpi,
+    suite: EspSuite,
+    by: Side,
+    installed_at: Instant,
+    ends_at: Option<Instant>,
+    deleted: bool,
+    is_used: bool,
+}
+
 /// When a new SA may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Release {
@@ -104,6 +130,29 @@ pub(super) struct Aged {
 impl Child {
     pub(super) fn new(id: ChildId, pair: Pair) -> Self {
         Self { id, pair, standing: Standing::Absent, sas: Vec::new(), wanted_at: None, quick_deletes: 0 }
+    }
+
+    /// The child as values, for another process that goes on with it. `None` while an SA is held back.
+    pub(super) fn export(&self) -> Option<ChildState> {
+        let Self { id, pair, standing, sas, wanted_at, quick_deletes } = self;
+        Some(ChildState {
+            id: *id,
+            pair: *pair,
+            standing: *standing,
+            sas: sas.iter().map(ChildSa::export).collect::<Option<_>>()?,
+            wanted_at: *wanted_at,
+            quick_deletes: *quick_deletes,
+        })
+    }
+
+    /// The child again, in the process that goes on with it.
+    pub(super) fn restore(state: ChildState) -> Result<Self, Unrestorable> {
+        let ChildState { id, pair, standing, sas, wanted_at, quick_deletes } = state;
+        if sas.len() > MOST_SAS {
+            return Err(Unrestorable("a child of more SAs than it can have"));
+        }
+        let sas = sas.into_iter().map(ChildSa::restore).collect();
+        Ok(Self { id, pair, standing, sas, wanted_at, quick_deletes })
     }
 
     /// Installs the inbound half of a new SA, and holds the outbound half. Gives back what had to go for it.
@@ -406,6 +455,31 @@ impl Child {
 }
 
 impl ChildSa {
+    fn export(&self) -> Option<ChildSaState> {
+        let Self { inbound, outbound, suite, by, installed_at, ends_at, deleted, use_ } = self;
+        let is_used = match use_ {
+            Use::Held { .. } => return None,
+            Use::Used => true,
+            Use::Passed => false,
+        };
+        Some(ChildSaState {
+            inbound: *inbound,
+            outbound: *outbound,
+            suite: *suite,
+            by: *by,
+            installed_at: *installed_at,
+            ends_at: *ends_at,
+            deleted: *deleted,
+            is_used,
+        })
+    }
+
+    fn restore(state: ChildSaState) -> Self {
+        let ChildSaState { inbound, outbound, suite, by, installed_at, ends_at, deleted, is_used } = state;
+        let use_ = if is_used { Use::Used } else { Use::Passed };
+        Self { inbound, outbound, suite, by, installed_at, ends_at, deleted, use_ }
+    }
+
     const fn is_held(&self) -> bool {
         matches!(self.use_, Use::Held { .. })
     }

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::random::Random;
 use crate::ike::action::{Deadline, Timer};
 use crate::ike::liveness::Liveness;
@@ -20,7 +22,7 @@ const MOST_OPEN: u32 = 8;
 const AHEAD: u32 = 1 << 31;
 
 /// Both sides' numbers over one ISAKMP SA.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Dpd {
     /// The first number of ours that was not acknowledged.
     open: u32,
@@ -28,6 +30,7 @@ pub(super) struct Dpd {
     unused: u32,
     /// The peer's last.
     theirs: Option<u32>,
+    #[serde(skip)]
     question: Option<Retransmission>,
 }
 
@@ -64,6 +67,12 @@ impl Dpd {
         // RFC 3706 §6.2: random, with the high bit zero.
         let first = u32::from_be_bytes(draw) & !AHEAD;
         Self { open: first, unused: first, theirs: None, question: None }
+    }
+
+    /// The same in another process: the numbers that were used. `None` while a question is open.
+    pub(super) fn duplicate(&self) -> Option<Self> {
+        let Self { open, unused, theirs, question } = self;
+        question.is_none().then_some(Self { open: *open, unused: *unused, theirs: *theirs, question: None })
     }
 
     /// When `handle_timeout` has something to do.

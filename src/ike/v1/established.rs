@@ -4,6 +4,7 @@ mod admit;
 mod association;
 mod close;
 mod first_set;
+mod handover;
 mod news;
 mod quick_modes;
 mod renewal;
@@ -24,6 +25,8 @@ use crate::ike::v1::{mode_config, xauth};
 use crate::sa::command::{ChildId, DataCommand, DataReport, LifetimeMark};
 use crate::sa::path::Path;
 use crate::time::Instant;
+
+pub(in crate::ike) use handover::EstablishedState;
 
 use admit::Admitted;
 use association::Association;

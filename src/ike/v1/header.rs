@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::wire::{
     chain::Contents,
     error::{DecodeError, EncodeError},
@@ -15,7 +17,7 @@ use crate::sa::spi::IkeSpi;
 const VERSIONS: u8 = 0x10;
 
 /// The name of an ISAKMP SA. The initiator's stays first whoever sends (RFC 2408 §2.5.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cookies {
     /// Of phase 1's initiator, whoever sends.
     pub initiator: IkeSpi,

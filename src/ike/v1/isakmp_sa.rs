@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::crypto::hash::Hash;
@@ -10,21 +11,22 @@ use crate::crypto::secret::Secret;
 use crate::ike::action::DropReason;
 use crate::ike::v1::header::{Cookies, ExchangeType, Flags, Header, PayloadType};
 use crate::ike::v1::iv::Iv;
-use crate::ike::v1::keys::{Skeyid, hash_of};
+use crate::ike::v1::keys::{Skeyid, SkeyidState, hash_of};
 use crate::ike::v1::message::Hashed;
 use crate::ike::v1::protect::Cipher;
 use crate::ike::v1::vendor::PeerCapabilities;
 use crate::ike::wire::chain::Contents;
 use crate::ike::wire::registry;
 use crate::ike::wire::writer::Writer;
+use crate::sa::handover::Unrestorable;
 use crate::sa::path::Path;
-use crate::sa::suite::IkeSuite;
+use crate::sa::suite::{IkeSuite, Protection};
 use crate::time::Instant;
 
 /// So many message IDs are remembered; older ones are forgotten.
 const MOST_REMEMBERED: usize = 1024;
 
-/// Made by the check of HASH_R only.
+/// Made by the check of HASH_R only, in this process or in the one that handed the SA over.
 #[derive(Debug)]
 pub(super) struct PeerAuthenticated(());
 
@@ -58,6 +60,20 @@ pub(super) struct Agreed {
     pub(super) path: Path,
     pub(super) established_at: Instant,
     pub(super) ends_at: Option<Instant>,
+}
+
+/// An ISAKMP SA on its way to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct IsakmpSaState {
+    cookies: Cookies,
+    suite: IkeSuite,
+    skeyid: SkeyidState,
+    capabilities: PeerCapabilities,
+    path: Path,
+    established_at: Instant,
+    ends_at: Option<Instant>,
+    phase1_iv: Iv,
+    message_ids: MessageIds,
 }
 
 /// A decrypted message of phase 2, not believed yet.
@@ -94,6 +110,59 @@ impl IsakmpSa {
             phase1_iv,
             message_ids,
         }
+    }
+
+    /// The SA as values, for another process that goes on with it.
+    pub(super) fn export(&self) -> IsakmpSaState {
+        let Self {
+            _proof,
+            cookies,
+            suite,
+            skeyid,
+            capabilities,
+            path,
+            established_at,
+            ends_at,
+            cipher: _,
+            phase1_iv,
+            message_ids,
+        } = self;
+        IsakmpSaState {
+            cookies: *cookies,
+            suite: *suite,
+            skeyid: skeyid.export(),
+            capabilities: *capabilities,
+            path: *path,
+            established_at: *established_at,
+            ends_at: *ends_at,
+            phase1_iv: phase1_iv.clone(),
+            message_ids: message_ids.clone(),
+        }
+    }
+
+    /// The SA again, in the process that goes on with it. That its peer is authenticated was found out by the process before.
+    pub(super) fn restore(state: IsakmpSaState) -> Result<Self, Unrestorable> {
+        let IsakmpSaState {
+            cookies,
+            suite,
+            skeyid,
+            capabilities,
+            path,
+            established_at,
+            ends_at,
+            phase1_iv,
+            message_ids,
+        } = state;
+        let Protection::CbcHmac { encryption, .. } = suite.protection else {
+            return Err(Unrestorable("an ISAKMP SA with a cipher that IKEv1 has not"));
+        };
+        if message_ids.0.len() > MOST_REMEMBERED {
+            return Err(Unrestorable("more message IDs than are remembered"));
+        }
+        let skeyid = Skeyid::restore(suite.prf, skeyid).ok_or(Unrestorable("keys of an ISAKMP SA that do not fit"))?;
+        let cipher = Cipher::new(encryption, &skeyid.cipher_key(encryption)).ok_or(Unrestorable("a bad cipher key"))?;
+        let agreed = Agreed { cookies, suite, skeyid, cipher, phase1_iv, capabilities, path, established_at, ends_at };
+        Ok(Self { message_ids, ..Self::new(PeerAuthenticated(()), agreed) })
     }
 
     /// A message ID that is not zero and was not used by either side of this SA as far as it is remembered (RFC 2409 §5.5).
@@ -198,7 +267,7 @@ impl IsakmpSa {
 }
 
 /// The newest message IDs of both sides.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct MessageIds(VecDeque<u32>);
 
 impl MessageIds {

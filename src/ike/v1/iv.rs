@@ -1,9 +1,11 @@
 //! IV chains (RFC 2409 appendix B): the first of phase 1, the first of each exchange after it, and how a chain goes on.
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::hash::Hash;
 
 /// Where a chain stands. It moves only when a message was sent or accepted: whoever opens a message gets the next one and decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Iv(Vec<u8>);
 
 impl Iv {

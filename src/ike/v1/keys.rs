@@ -1,5 +1,8 @@
 //! Keys and proofs of IKEv1 with a pre-shared key (RFC 2409 §5, §5.5, appendix B): pure functions of octets.
 
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::carried::Carried;
 use crate::crypto::cipher::ProtectionKeys;
 use crate::crypto::hash::Hash;
 use crate::crypto::prf::Prf;
@@ -40,7 +43,35 @@ pub(super) struct Skeyid {
     encryption: Secret,
 }
 
+/// SKEYID and what is made of it, on their way to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SkeyidState {
+    base: Carried,
+    derivation: Carried,
+    authentication: Carried,
+    encryption: Carried,
+}
+
 impl Skeyid {
+    /// As values, for another process.
+    pub(super) fn export(&self) -> SkeyidState {
+        let Self { prf: _, base, derivation, authentication, encryption } = self;
+        SkeyidState {
+            base: Carried::copy_of(base),
+            derivation: Carried::copy_of(derivation),
+            authentication: Carried::copy_of(authentication),
+            encryption: Carried::copy_of(encryption),
+        }
+    }
+
+    /// The same in the process that goes on; `None` for keys that this function does not make.
+    pub(super) fn restore(prf: Prf, state: SkeyidState) -> Option<Self> {
+        let SkeyidState { base, derivation, authentication, encryption } = state;
+        let fits = |key: Carried| Some(key.into_secret()).filter(|key| key.len() == prf.output_len());
+        let (base, derivation) = (fits(base)?, fits(derivation)?);
+        Some(Self { prf, base, derivation, authentication: fits(authentication)?, encryption: fits(encryption)? })
+    }
+
     /// RFC 2409 §5, §5.4.
     pub(super) fn derive(suite: IkeSuite, psk: &Secret, shared: &Secret, exchanged: Exchanged<'_>) -> Self {
         let prf = suite.prf;

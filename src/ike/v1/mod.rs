@@ -30,11 +30,14 @@ use std::sync::Arc;
 
 use crate::ike::action::{Command, Deadline, DropReason, Event, Failure, SessionStatus};
 use crate::ike::context::Context;
-use crate::ike::profile::{Ikev1, Phase1Mode};
+use crate::ike::handover::Busy;
+use crate::ike::profile::{Ikev1, Phase1Mode, Profile};
 use crate::sa::command::DataReport;
+use crate::sa::handover::Unrestorable;
 use crate::sa::path::Path;
 
 use established::Established;
+pub(in crate::ike) use established::EstablishedState;
 use fragment::Reassembly;
 use header::{Cookies, Header, PayloadType};
 use opening::{Opening, Progress};
@@ -98,6 +101,25 @@ impl Machine {
 
     pub(super) fn status(&self) -> SessionStatus {
         self.state.status()
+    }
+
+    /// What goes on in another process; only a session that is established can. Fragments come again.
+    pub(super) fn export(&self) -> Result<EstablishedState, Busy> {
+        match &self.state {
+            State::Established(state) => state.export(),
+            State::Opening(_) => Err(Busy("the tunnel is being made")),
+            State::Ended(_) => Err(Busy("the tunnel has ended")),
+        }
+    }
+
+    /// The session again, in the process that goes on with it.
+    pub(super) fn restore(
+        profile: &Profile,
+        settings: Arc<Ikev1>,
+        state: EstablishedState,
+    ) -> Result<Self, Unrestorable> {
+        let established = Established::restore(profile, settings, state)?;
+        Ok(Self { state: State::Established(Box::new(established)), fragments: Reassembly::default() })
     }
 
     fn step(&mut self, step: impl FnOnce(State) -> State) {

@@ -1,6 +1,8 @@
 //! Quick mode (RFC 2409 §5.5): one exchange makes one pair of SAs for one pair of selectors. It knows the messages and secrets of one exchange;
 //! which children there are, and when the SAs are used, is not known here.
 
+use serde::{Deserialize, Serialize};
+
 mod identity;
 mod initiator;
 mod responder;
@@ -25,7 +27,7 @@ pub(super) use responder::{AwaitConfirmation, Request};
 const PROTOCOL_ESP: u8 = 3;
 
 /// What one quick mode is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pair {
     /// Our side.
     pub(super) local: Selector,

@@ -1,10 +1,12 @@
 //! Vendor IDs: which we send, and what the peer's say of it. A capability never decides whether somebody is authenticated.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::profile::Profile;
 use crate::ike::v1::header::PayloadType;
 
 /// How NAT detection travels (RFC 3947 and the drafts before it).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum NatTraversal {
     /// RFC 3947: payload 20, encapsulation mode 3.
     Rfc3947,
@@ -31,7 +33,7 @@ impl NatTraversal {
 }
 
 /// What the peer announced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PeerCapabilities {
     /// The best that both know.
     pub(super) nat_traversal: Option<NatTraversal>,

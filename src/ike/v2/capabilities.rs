@@ -1,11 +1,13 @@
 //! What the peer said it can do, by notifies in IKE_SA_INIT and IKE_AUTH.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::profile::Profile;
 use crate::ike::v2::message::notify::{self, Notify};
 use crate::ike::wire::registry::NotifyType;
 
 /// Announced by the peer and, where it takes both, by us; what is absent was not announced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Capabilities {
     /// IKEV2_FRAGMENTATION_SUPPORTED both ways (RFC 7383 §2.3).
     pub(super) fragmentation: bool,

@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::action::{Deadline, Event, Side, Timer};
 use crate::ike::context::Context;
 use crate::ike::schedule::{replacement, retry};
 use crate::ike::timer::earliest;
 use crate::ike::v2::collision::Target;
 use crate::sa::command::{ChildId, DataCommand, InboundParameters, OutboundParameters};
+use crate::sa::handover::Unrestorable;
 use crate::sa::keys::ChildKeys;
 use crate::sa::path::Path;
 use crate::sa::selector::Selector;
@@ -52,7 +55,7 @@ struct ChildSa {
     use_: Use,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Standing {
     /// Both sides have it.
     Up,
@@ -71,6 +74,28 @@ enum Use {
     Used,
     /// It never did and will not.
     Passed,
+}
+
+/// A child on its way to another process. None of its SAs is held back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ChildState {
+    id: ChildId,
+    local: Vec<Selector>,
+    remote: Vec<Selector>,
+    sas: Vec<ChildSaState>,
+    rekey_at: Option<Instant>,
+    spent: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ChildSaState {
+    inbound: InboundSpi,
+    outbound: OutboundSpi,
+    by: Side,
+    made_at: Instant,
+    ends_at: Option<Instant>,
+    standing: Standing,
+    is_used: bool,
 }
 
 /// A new SA of the child, both halves.
@@ -94,6 +119,23 @@ pub(super) struct Aged {
 impl Child {
     pub(super) fn new(id: ChildId, local: Vec<Selector>, remote: Vec<Selector>) -> Self {
         Self { id, local, remote, sas: Vec::new(), rekey_at: None, spent: false }
+    }
+
+    /// The child as values, for another process that goes on with it. `None` while an SA is held back.
+    pub(super) fn export(&self) -> Option<ChildState> {
+        let Self { id, local, remote, sas, rekey_at, spent } = self;
+        let sas = sas.iter().map(ChildSa::export).collect::<Option<_>>()?;
+        let (local, remote) = (local.clone(), remote.clone());
+        Some(ChildState { id: *id, local, remote, sas, rekey_at: *rekey_at, spent: *spent })
+    }
+
+    /// The child again, in the process that goes on with it.
+    pub(super) fn restore(state: ChildState) -> Result<Self, Unrestorable> {
+        let ChildState { id, local, remote, sas, rekey_at, spent } = state;
+        if sas.len() > MOST_SAS {
+            return Err(Unrestorable("a child of more SAs than it can have"));
+        }
+        Ok(Self { id, local, remote, sas: sas.into_iter().map(ChildSa::restore).collect(), rekey_at, spent })
     }
 
     /// Installs the inbound half, and holds the outbound half back.
@@ -323,6 +365,30 @@ impl Child {
 }
 
 impl ChildSa {
+    fn export(&self) -> Option<ChildSaState> {
+        let Self { inbound, outbound, by, made_at, ends_at, standing, use_ } = self;
+        let is_used = match use_ {
+            Use::Held(_) => return None,
+            Use::Used => true,
+            Use::Passed => false,
+        };
+        Some(ChildSaState {
+            inbound: *inbound,
+            outbound: *outbound,
+            by: *by,
+            made_at: *made_at,
+            ends_at: *ends_at,
+            standing: *standing,
+            is_used,
+        })
+    }
+
+    fn restore(state: ChildSaState) -> Self {
+        let ChildSaState { inbound, outbound, by, made_at, ends_at, standing, is_used } = state;
+        let use_ = if is_used { Use::Used } else { Use::Passed };
+        Self { inbound, outbound, by, made_at, ends_at, standing, use_ }
+    }
+
     const fn is_held(&self) -> bool {
         matches!(self.use_, Use::Held(_))
     }

@@ -4,6 +4,7 @@
 mod admit;
 mod answer;
 mod associations;
+mod handover;
 mod rekey_child;
 mod rekey_ike;
 mod respond;
@@ -40,6 +41,7 @@ use associations::Older;
 use rekey_child::ChildExchange;
 use rekey_ike::IkeExchange;
 
+pub(in crate::ike) use handover::EstablishedState;
 pub(super) use rekey_child::random_spi;
 
 /// The answer to our DELETE is waited for this long.

@@ -65,6 +65,11 @@ impl OurRequests {
         Self { ids: OurIds::from(next), outstanding: None, queue: VecDeque::new() }
     }
 
+    /// The ID of the first request that is not made yet.
+    pub(super) const fn next_id(&self) -> u32 {
+        self.ids.next()
+    }
+
     /// Queues a request, unless the same waits already or `MOST_QUEUED` do.
     pub(super) fn ask(&mut self, request: Request) {
         if self.queue.len() < MOST_QUEUED && !self.queue.contains(&request) && !self.is_asking(request) {

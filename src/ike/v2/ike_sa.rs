@@ -1,16 +1,20 @@
 //! One IKE SA: its names, its keys and the message IDs of both directions. It knows how a message is sealed; it knows no content.
 
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::carried::Carried;
 use crate::crypto::secret::Secret;
 use crate::ike::context::Context;
 use crate::ike::v2::exchange::{OurRequests, seal_datagrams};
 use crate::ike::v2::fragment::Sizes;
 use crate::ike::v2::keys::{Exchanged, Role, ike_keys};
 use crate::ike::v2::message::Nonce;
-use crate::ike::v2::protect::{MessageProtection, SealError};
+use crate::ike::v2::protect::{MessageProtection, ProtectionState, SealError};
 use crate::ike::v2::window::PeerRequests;
 use crate::ike::wire::chain::Contents;
 use crate::ike::wire::header::{Flags, Header};
 use crate::ike::wire::registry::{ExchangeType, PayloadType};
+use crate::sa::handover::Unrestorable;
 use crate::sa::path::Path;
 use crate::sa::spi::IkeSpi;
 use crate::sa::suite::IkeSuite;
@@ -29,6 +33,19 @@ pub(super) struct IkeSa {
     pub(super) ours: OurRequests,
     pub(super) peers: PeerRequests,
     pub(super) established_at: Instant,
+}
+
+/// An IKE SA on its way to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct IkeSaState {
+    role: Role,
+    spis: (IkeSpi, IkeSpi),
+    suite: IkeSuite,
+    sk_d: Carried,
+    protection: ProtectionState,
+    next_id: u32,
+    peers: PeerRequests,
+    established_at: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +91,41 @@ impl IkeSa {
             ours: OurRequests::from(0),
             peers: PeerRequests::from(0),
             established_at: now,
+        })
+    }
+
+    /// The SA as values, for another process that goes on with it. What is asked just now is not part of it.
+    pub(super) fn export(&self) -> IkeSaState {
+        let Self { role, spis, suite, sk_d, protection, ours, peers, established_at } = self;
+        IkeSaState {
+            role: *role,
+            spis: *spis,
+            suite: *suite,
+            sk_d: Carried::copy_of(sk_d),
+            protection: protection.export(),
+            next_id: ours.next_id(),
+            peers: peers.duplicate(),
+            established_at: *established_at,
+        }
+    }
+
+    /// The SA again, in the process that goes on with it.
+    pub(super) fn restore(state: IkeSaState) -> Result<Self, Unrestorable> {
+        let IkeSaState { role, spis, suite, sk_d, protection, next_id, peers, established_at } = state;
+        let sk_d = sk_d.into_secret();
+        if sk_d.len() != suite.prf.output_len() {
+            return Err(Unrestorable("an SK_d of another length than its suite has"));
+        }
+        let protection = MessageProtection::restore(suite.protection, protection);
+        Ok(Self {
+            role,
+            spis,
+            suite,
+            sk_d,
+            protection: protection.ok_or(Unrestorable("keys of an IKE SA that do not fit its suite"))?,
+            ours: OurRequests::from(next_id),
+            peers,
+            established_at,
         })
     }
 

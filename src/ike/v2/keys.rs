@@ -1,5 +1,7 @@
 //! Key material (RFC 7296 §2.13, §2.14, §2.17). It knows which octets belong to whom; it knows no message.
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::cipher::{Protection, ProtectionKeys};
 use crate::crypto::prf::Prf;
 use crate::crypto::secret::Secret;
@@ -28,7 +30,7 @@ pub(super) struct Exchanged<'a> {
 }
 
 /// Which side of an exchange, or of an IKE SA, is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Role {
     Initiator,
     Responder,

@@ -21,7 +21,9 @@ mod window;
 
 use crate::ike::action::{Command, Deadline, Event, Failure, SessionStatus};
 use crate::ike::context::Context;
+use crate::ike::handover::Busy;
 use crate::sa::command::DataReport;
+use crate::sa::handover::Unrestorable;
 use crate::sa::path::Path;
 use crate::sa::spi::IkeSpi;
 
@@ -30,6 +32,7 @@ use await_auth::AwaitAuth;
 use capabilities::Capabilities;
 use child::Child;
 use established::Established;
+pub(in crate::ike) use established::EstablishedState;
 use ike_sa::IkeSa;
 use sa_init::{AwaitSaInit, Initiation};
 
@@ -69,6 +72,20 @@ impl Machine {
             State::Established(state) => state.sas().any(|sa| is_named(sa.name())),
             State::AwaitSaInit(_) | State::AwaitAuth(_) | State::Ended(_) => is_named(self.status().spis.0),
         }
+    }
+
+    /// What goes on in another process; only a session that is established can.
+    pub(super) fn export(&self) -> Result<EstablishedState, Busy> {
+        match &self.0 {
+            State::Established(state) => state.export(),
+            State::AwaitSaInit(_) | State::AwaitAuth(_) => Err(Busy("the tunnel is being made")),
+            State::Ended(_) => Err(Busy("the tunnel has ended")),
+        }
+    }
+
+    /// The session again, in the process that goes on with it.
+    pub(super) fn restore(state: EstablishedState) -> Result<Self, Unrestorable> {
+        Ok(Self(State::Established(Established::restore(state)?)))
     }
 
     pub(super) fn status(&self) -> SessionStatus {

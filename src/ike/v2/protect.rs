@@ -1,6 +1,9 @@
 //! The Encrypted payload and the Encrypted Fragment payload (RFC 7296 §3.14, RFC 5282, RFC 7383 §2.5): whole messages are sealed and opened here.
 //! It knows keys, IVs, padding and integrity; it knows no exchange and reads no inner payload.
 
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::carried::CarriedKeys;
 use crate::crypto::cipher::{BadKey, Opener, Protection, ProtectionKeys, Sealer, Text};
 use crate::crypto::random::Random;
 use crate::ike::wire::chain::{Contents, FragmentNumber, parse_outer, protected_prefix};
@@ -12,8 +15,20 @@ use crate::ike::wire::registry::PayloadType;
 pub(super) struct MessageProtection {
     sealer: Sealer,
     opener: Opener,
+    /// What both were made of, for another process that goes on with this IKE SA: ours, then theirs.
+    keys: (ProtectionKeys, ProtectionKeys),
     next_iv: u64,
 }
+
+/// Both directions' keys on their way to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ProtectionState {
+    ours: CarriedKeys,
+    theirs: CarriedKeys,
+    next_iv: u64,
+}
+
+const IVS_PASSED_OVER: u64 = 1 << 16;
 
 /// A message whose integrity was checked, or one fragment of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +65,21 @@ pub(super) enum SealError {
 impl MessageProtection {
     /// `ours` seals what we send.
     pub(super) fn new(protection: Protection, ours: &ProtectionKeys, theirs: &ProtectionKeys) -> Result<Self, BadKey> {
-        Ok(Self { sealer: Sealer::new(protection, ours)?, opener: Opener::new(protection, theirs)?, next_iv: 1 })
+        let (sealer, opener) = (Sealer::new(protection, ours)?, Opener::new(protection, theirs)?);
+        Ok(Self { sealer, opener, keys: (ours.duplicate(), theirs.duplicate()), next_iv: 1 })
+    }
+
+    /// The keys as values, for another process, and the first IV that was not used.
+    pub(super) fn export(&self) -> ProtectionState {
+        let Self { keys: (ours, theirs), next_iv, sealer: _, opener: _ } = self;
+        ProtectionState { ours: CarriedKeys::copy_of(ours), theirs: CarriedKeys::copy_of(theirs), next_iv: *next_iv }
+    }
+
+    /// The same in the process that goes on, where IVs are passed over: none comes twice, whatever the other one did after it was asked.
+    pub(super) fn restore(protection: Protection, state: ProtectionState) -> Option<Self> {
+        let ProtectionState { ours, theirs, next_iv } = state;
+        let next_iv = next_iv.checked_add(IVS_PASSED_OVER)?;
+        Some(Self { next_iv, ..Self::new(protection, &ours.into_keys(), &theirs.into_keys()).ok()? })
     }
 
     pub(super) fn protection(&self) -> Protection {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::v2::fragment::{Fragment, FragmentFault, Progress, Reassembly};
 use crate::time::Instant;
 
@@ -24,6 +26,11 @@ impl OurIds {
         Self { next }
     }
 
+    /// The next one.
+    pub(super) const fn next(&self) -> u32 {
+        self.next
+    }
+
     /// An ID for one request.
     pub(super) fn issue(&mut self) -> u32 {
         let issued = self.next;
@@ -37,15 +44,16 @@ impl OurIds {
     }
 }
 
-/// The peer's requests.
-#[derive(Debug)]
+/// The peer's requests. Where they go on in another process, pieces of one come again.
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PeerRequests {
     next: u32,
     answered: Option<Answered>,
+    #[serde(skip)]
     incoming: Option<Incoming>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Answered {
     message_id: u32,
     request: Vec<u8>,
@@ -74,6 +82,11 @@ impl PeerRequests {
     /// None received yet; the first is `next`.
     pub(super) const fn from(next: u32) -> Self {
         Self { next, answered: None, incoming: None }
+    }
+
+    /// The same in another process: with the answer that may be asked for again.
+    pub(super) fn duplicate(&self) -> Self {
+        Self { next: self.next, answered: self.answered.clone(), incoming: None }
     }
 
     /// Where `message_id` stands. Says nothing about authenticity.

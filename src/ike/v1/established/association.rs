@@ -1,12 +1,15 @@
 //! An ISAKMP SA in use, or kept for a while after its time.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::context::Context;
 use crate::ike::v1::answers::Answers;
 use crate::ike::v1::dpd::Dpd;
 use crate::ike::v1::header::Cookies;
-use crate::ike::v1::isakmp_sa::IsakmpSa;
+use crate::ike::v1::isakmp_sa::{IsakmpSa, IsakmpSaState};
 use crate::ike::v1::message::Informational;
 use crate::ike::v1::opening::{farewell, tell};
+use crate::sa::handover::Unrestorable;
 use crate::time::Instant;
 
 /// See the module.
@@ -21,9 +24,40 @@ pub(super) struct Association {
     pub(super) deleted: bool,
 }
 
+/// The same on its way to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct AssociationState {
+    sa: IsakmpSaState,
+    answers: Answers,
+    dpd: Dpd,
+    delete_at: Option<Instant>,
+    deleted: bool,
+}
+
 impl Association {
     pub(super) fn new(ctx: &mut Context<'_>, sa: IsakmpSa, answers: Answers) -> Self {
         Self { sa, answers, dpd: Dpd::new(ctx.random), delete_at: None, deleted: false }
+    }
+
+    /// As values, for another process. `None` while the gateway is asked for a sign of life.
+    pub(super) fn export(&self) -> Option<AssociationState> {
+        let Self { sa, answers, dpd, delete_at, deleted } = self;
+        Some(AssociationState {
+            sa: sa.export(),
+            answers: answers.clone(),
+            dpd: dpd.duplicate()?,
+            delete_at: *delete_at,
+            deleted: *deleted,
+        })
+    }
+
+    /// The same in the process that goes on.
+    pub(super) fn restore(state: AssociationState) -> Result<Self, Unrestorable> {
+        let AssociationState { sa, answers, dpd, delete_at, deleted } = state;
+        if !answers.are_bounded() {
+            return Err(Unrestorable("more answers than are kept"));
+        }
+        Ok(Self { sa: IsakmpSa::restore(sa)?, answers, dpd, delete_at, deleted })
     }
 
     pub(super) fn is_named(&self, cookies: Cookies) -> bool {

@@ -15,7 +15,7 @@ use crate::sa::command::ChildId;
 use crate::sa::selector::Selector;
 
 /// Subnet pairs of one session.
-const MOST_CHILDREN: usize = 256;
+pub(super) const MOST_CHILDREN: usize = 256;
 
 /// A gateway that gives no sign of life is taken to have the children after this.
 const SIGN_WAIT: Duration = Duration::from_secs(1);

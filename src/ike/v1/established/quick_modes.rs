@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::action::{Deadline, DropReason, Event, Failure, Phase, Side, Timer};
 use crate::ike::context::Context;
 use crate::ike::timer::earliest;
@@ -16,6 +18,7 @@ use crate::ike::v1::message::{Informational, Notify};
 use crate::ike::v1::notify::NotifyKind;
 use crate::ike::v1::quick_mode::{Answer, AwaitAnswer, AwaitConfirmation, Pair, Request};
 use crate::sa::command::ChildId;
+use crate::sa::handover::Unrestorable;
 use crate::sa::spi::InboundSpi;
 use crate::time::Instant;
 
@@ -44,7 +47,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(2);
 const PROTOCOL_ESP: u8 = 3;
 
 /// What one exchange is known by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Name {
     pub(super) cookies: Cookies,
     pub(super) message_id: u32,
@@ -77,7 +80,8 @@ struct Theirs {
 }
 
 /// A quick mode of ours that is complete for us, but perhaps not for the gateway.
-struct Finished {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Finished {
     name: Name,
     child: ChildId,
     inbound: InboundSpi,
@@ -115,6 +119,20 @@ impl QuickModes {
     /// The SA of ours that the gateway speaks of with a message ID in CONNECTED.
     pub(super) fn finished(&self, name: Name) -> Option<(ChildId, InboundSpi)> {
         self.finished.iter().find(|finished| finished.name == name).map(|finished| (finished.child, finished.inbound))
+    }
+
+    /// What goes on in another process: those that are finished. `None` while others are under way.
+    pub(super) fn export(&self) -> Option<VecDeque<Finished>> {
+        let Self { ours, theirs, finished, hints: _, refusals: _ } = self;
+        (ours.is_empty() && theirs.is_empty()).then(|| finished.clone())
+    }
+
+    /// The same in the process that goes on.
+    pub(super) fn restore(finished: VecDeque<Finished>) -> Result<Self, Unrestorable> {
+        if finished.len() > MOST_FINISHED {
+            return Err(Unrestorable("more finished quick modes than are remembered"));
+        }
+        Ok(Self { finished, ..Self::default() })
     }
 
     pub(super) fn is_busy(&self) -> bool {

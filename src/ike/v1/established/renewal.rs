@@ -23,7 +23,7 @@ use crate::time::Instant;
 /// The old SA is kept for what is under way in it.
 const OLD_SA_TIME: Duration = Duration::from_secs(5);
 /// Old SAs that are kept at one time.
-const MOST_OLDER: usize = 2;
+pub(super) const MOST_OLDER: usize = 2;
 /// While a quick mode is under way, a renewal waits: its child might stay with the old SA.
 const QUICK_MODE_WAIT: Duration = Duration::from_millis(500);
 /// It does not wait when the current SA ends within this time.
@@ -56,6 +56,21 @@ impl Renewal {
     ) -> Self {
         let at = sa.ends_at.map(|end| replacement(ctx.now, end.since(ctx.now), ctx.random));
         Self { settings, profile: asking_for(ctx.profile, configuration), at, opening: None, made: Vec::new() }
+    }
+
+    /// When it begins, for another process. `None` while it is under way.
+    pub(super) fn export(&self) -> Option<Option<Instant>> {
+        self.opening.is_none().then_some(self.at)
+    }
+
+    /// The same in the process that goes on.
+    pub(super) fn restore(
+        profile: &Profile,
+        settings: Arc<Ikev1>,
+        configuration: &Configuration,
+        at: Option<Instant>,
+    ) -> Self {
+        Self { settings, profile: asking_for(profile, configuration), at, opening: None, made: Vec::new() }
     }
 
     pub(super) fn note_made(&mut self, child: ChildId) {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::action::{Deadline, Event, Timer};
 use crate::ike::context::Context;
 use crate::ike::retransmit::{Retransmission, Verdict};
@@ -10,8 +12,9 @@ use crate::ike::schedule::replacement;
 use crate::ike::timer::earliest;
 use crate::ike::v2::established::{Established, informational};
 use crate::ike::v2::exchange::Request;
-use crate::ike::v2::ike_sa::{Direction, IkeSa};
+use crate::ike::v2::ike_sa::{Direction, IkeSa, IkeSaState};
 use crate::ike::v2::message::Delete;
+use crate::sa::handover::Unrestorable;
 use crate::sa::spi::IkeSpi;
 use crate::time::Instant;
 
@@ -19,12 +22,19 @@ use crate::time::Instant;
 const OLD_SA_TIME: Duration = Duration::from_secs(180);
 
 /// However often a peer replaces the IKE SA.
-const MOST_OLDER: usize = 4;
+pub(super) const MOST_OLDER: usize = 4;
 
 /// An IKE SA that is not used for anything new.
 pub(super) struct Older {
     pub(super) sa: IkeSa,
     /// Then it is deleted by us, or forgotten if we did.
+    until: Instant,
+}
+
+/// The same on its way to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct OlderState {
+    sa: IkeSaState,
     until: Instant,
 }
 
@@ -36,6 +46,15 @@ pub(super) enum DeletedBy {
 }
 
 impl Older {
+    pub(super) fn export(&self) -> OlderState {
+        let Self { sa, until } = self;
+        OlderState { sa: sa.export(), until: *until }
+    }
+
+    pub(super) fn restore(state: OlderState) -> Result<Self, Unrestorable> {
+        Ok(Self { sa: IkeSa::restore(state.sa)?, until: state.until })
+    }
+
     pub(super) fn deadline(&self) -> Option<Deadline> {
         let deadline = |timer| move |at| Deadline { at, timer };
         earliest([

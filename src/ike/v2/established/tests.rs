@@ -1,6 +1,8 @@
 mod answering;
 mod closing;
 mod fragments;
+#[cfg(feature = "daemon")]
+mod handover;
 mod keeping;
 mod peer;
 mod unauthentic;

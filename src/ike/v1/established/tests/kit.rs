@@ -213,6 +213,17 @@ impl Client {
         }));
     }
 
+    /// The session goes on in another process; what was carried, or why nothing can be.
+    #[cfg(feature = "daemon")]
+    pub(super) fn move_on(&mut self) -> Result<String, &'static str> {
+        let Some(State::Established(established)) = &self.state else { panic!("not established") };
+        let carried = serde_json::to_string(&established.export().map_err(|busy| busy.0)?).unwrap();
+        let state = serde_json::from_str(&carried).unwrap();
+        let established = Established::restore(&self.profile, settings(), state).unwrap();
+        self.state = Some(State::Established(Box::new(established)));
+        Ok(carried)
+    }
+
     /// Hands a message over; what the session sends because of it.
     pub(super) fn receive(&mut self, message: &[u8]) -> Vec<Vec<u8>> {
         self.receive_on(path(), message)

@@ -197,6 +197,16 @@ impl Pair {
         established.current.ours = OurRequests::from(next);
     }
 
+    /// Our side goes on in another process; what was carried, or why nothing can be.
+    #[cfg(feature = "daemon")]
+    pub(super) fn move_on(&mut self) -> Result<String, &'static str> {
+        let Some(State::Established(established)) = &self.state else { panic!("ended") };
+        let carried = serde_json::to_string(&established.export().map_err(|busy| busy.0)?).unwrap();
+        let state = serde_json::from_str(&carried).unwrap();
+        self.state = Some(State::Established(Established::restore(state).unwrap()));
+        Ok(carried)
+    }
+
     pub(super) fn is_established(&self) -> bool {
         matches!(&self.state, Some(State::Established(established)) if established.closing.is_none())
     }
