@@ -10,7 +10,7 @@ use crate::io::udp::{Arrival, BATCH, UdpSocket};
 use crate::sa::path::{Framing, Path};
 
 /// A gateway that datagrams are accepted from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Gateway {
     /// Its outer address, as we see it. Its port may change: a NAT may stand before it.
     pub remote: IpAddr,

@@ -65,6 +65,12 @@ impl Intake {
         }
     }
 
+    /// Fills a batch with what is left of a super-packet, and reads nothing more.
+    pub fn finish(&mut self, batch: &mut Batch) -> Left {
+        self.hand_on(batch);
+        if self.rest.is_some() { Left::More } else { Left::Nothing }
+    }
+
     fn hand_on(&mut self, batch: &mut Batch) {
         let Some(split) = &mut self.rest else { return };
         let packet = self.memory.get(..self.len).unwrap_or_default();

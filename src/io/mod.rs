@@ -14,6 +14,8 @@ pub mod filter;
 pub mod intake;
 pub mod offload;
 #[cfg(feature = "daemon")]
+pub mod pass;
+#[cfg(feature = "daemon")]
 pub mod sender;
 #[cfg(feature = "daemon")]
 mod sys;

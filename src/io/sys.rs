@@ -108,6 +108,17 @@ pub(super) fn attach_tun(fd: BorrowedFd<'_>, name: &str, flags: libc::c_int) -> 
     Ok(chosen.to_string_lossy().into_owned())
 }
 
+/// TUNGETIFF: the name and the flags of the device that is attached.
+pub(super) fn attached_tun(fd: BorrowedFd<'_>) -> io::Result<(String, libc::c_int)> {
+    // SAFETY: all zero is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    // SAFETY: TUNGETIFF writes one ifreq, which `request` is.
+    checked(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNGETIFF, &raw mut request) })?;
+    // SAFETY: the kernel ends the name with a zero, and wrote the flags.
+    let (name, flags) = unsafe { (CStr::from_ptr(request.ifr_name.as_ptr()), request.ifr_ifru.ifru_flags) };
+    Ok((name.to_string_lossy().into_owned(), libc::c_int::from(flags)))
+}
+
 /// TUNSETOFFLOAD: what may be unfinished in the packets that are read.
 pub(super) fn set_tun_offload(fd: BorrowedFd<'_>, features: libc::c_uint) -> io::Result<()> {
     // SAFETY: the argument is a number, not a pointer.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use crate::io::offload::header::{self, Header};
@@ -24,7 +24,7 @@ const LONGEST_NAME: usize = 15;
 pub const MAX_PARTS: usize = 127;
 
 /// Work that the kernel leaves to the reader of the device. Each step holds the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Offload {
     /// Packets as on a wire, in both directions.
     None,
@@ -90,6 +90,20 @@ impl Tun {
             TunError::from_attach(error, name, net_admin, taken)
         })?;
         Ok(Self { file, name: chosen, offload })
+    }
+
+    /// Takes over a device that another process has open, with the step of offload that it chose.
+    ///
+    /// # Errors
+    /// [`TunError::Other`] when it is no TUN device, or was opened otherwise than that step says.
+    pub fn adopt(descriptor: OwnedFd, offload: Offload) -> Result<Self, TunError> {
+        let (name, flags) = sys::attached_tun(descriptor.as_fd()).map_err(TunError::Other)?;
+        let has_header = flags & libc::IFF_VNET_HDR != 0;
+        let is_plain = flags & (libc::IFF_TUN | libc::IFF_NO_PI) == libc::IFF_TUN | libc::IFF_NO_PI;
+        if !is_plain || has_header != (offload > Offload::None) {
+            return Err(TunError::Other(io::ErrorKind::InvalidInput.into()));
+        }
+        Ok(Self { file: File::from(descriptor), name, offload })
     }
 
     /// The device's name as the kernel knows it.

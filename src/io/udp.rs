@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,6 +120,23 @@ impl UdpSocket {
         let has_trains = sys::option(socket.as_fd(), libc::SOL_UDP, libc::UDP_SEGMENT).is_ok();
         let send_trains = if has_trains { options.send_trains } else { Trains::NONE };
         Ok(Self { socket: Arc::new(socket), bound, mark: options.mark, receives_trains, send_trains })
+    }
+
+    /// Takes over a socket that another process made with [`Self::bind`], with everything that is set of it.
+    ///
+    /// # Errors
+    /// It is no UDP socket.
+    pub fn adopt(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(descriptor);
+        if socket.r#type()? != Type::DGRAM {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let bound = local_of(&socket)?;
+        let has = |level, name| sys::option(socket.as_fd(), level, name);
+        let receives_trains = has(libc::IPPROTO_UDP, libc::UDP_GRO).is_ok_and(|set| set != 0);
+        let send_trains = if has(libc::SOL_UDP, libc::UDP_SEGMENT).is_ok() { Trains::ALL } else { Trains::NONE };
+        let mark = socket.mark().ok().filter(|mark| *mark != 0);
+        Ok(Self { socket: Arc::new(socket), bound, mark, receives_trains, send_trains })
     }
 
     /// Whether the kernel may give several datagrams as one train.

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::io;
 use std::mem::discriminant;
-use std::path::Path;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
 use crate::os::address;
@@ -12,6 +14,7 @@ use crate::os::netlink::{Netlink, exists};
 use crate::os::nftables::{self, Ruleset};
 use crate::os::plan::{HostPlan, Need, Step};
 use crate::os::prefix::{Family, Prefix};
+pub use crate::os::repair::Owner;
 use crate::os::repair::{Change, Record, RecordError};
 use crate::os::route::{self, Route, Way};
 use crate::os::rule;
@@ -126,13 +129,63 @@ enum Filter {
 }
 
 /// A step that was carried out, and what it changed; `None` where nothing has to be taken back.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Done {
     step: Step,
     change: Option<Change>,
 }
 
+/// What a tunnel changed of the host, on its way to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HostState {
+    key: String,
+    directory: Option<PathBuf>,
+    filter: Option<Ruleset>,
+    done: Vec<Done>,
+}
+
 impl Host {
+    /// What was changed, for another process that goes on with it.
+    pub fn export(&self) -> HostState {
+        let Self { netlink: _, record, key, closed_metric: _, filter, done } = self;
+        let filter = match filter {
+            Filter::Loaded(ruleset) => Some(ruleset.clone()),
+            Filter::Empty | Filter::Refused(_) => None,
+        };
+        let directory = record.as_ref().and_then(|record| record.directory().map(Path::to_owned));
+        HostState { key: key.clone(), directory, filter, done: done.clone() }
+    }
+
+    /// The lock of the record, if there is one: it is held for as long as a descriptor of it is open in any process.
+    pub fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.record.as_ref().map(Record::lock)
+    }
+
+    /// From here on all of it is another process's. Or, if that came to nothing, this one's again.
+    pub fn belongs_to(&mut self, owner: Owner) {
+        if let Some(record) = &mut self.record {
+            record.belongs_to(owner);
+        }
+    }
+
+    /// Goes on with what another process changed. Nothing is touched by this. Must be called within a tokio runtime, in the same network namespace.
+    ///
+    /// # Errors
+    /// [`HostError::NoNetlink`], or [`HostError::AlreadyRunning`] when what came with it is not the lock of that record.
+    pub fn adopt(state: HostState, lock: Option<OwnedFd>) -> Result<Self, HostError> {
+        let HostState { key, directory, filter, done } = state;
+        let record = match (directory, lock) {
+            (Some(directory), Some(lock)) => {
+                let adopted = Record::adopt(&directory, &key, lock.into());
+                Some(adopted.map_err(|_| HostError::AlreadyRunning { key: key.clone() })?)
+            }
+            _ => None,
+        };
+        let netlink = Netlink::connect().map_err(HostError::NoNetlink)?;
+        let filter = filter.map_or(Filter::Empty, Filter::Loaded);
+        Ok(Self { netlink, record, closed_metric: closed_metric(&key), key, filter, done })
+    }
+
     /// Opens the record called `key` in `directory`, carries out `plan`, and then takes back what else a dead process left behind: the
     /// second value says how many changes. What it left and the plan wants is taken over, without a moment in which it is not there.
     /// Must be called within a tokio runtime, in the network namespace that is to be changed.

@@ -95,7 +95,7 @@ pub struct Outside {
 }
 
 /// One change of the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Step {
     /// Have vpnd's own routing table asked before all others, by every packet that is not vpnd's own. More specific routes elsewhere,
     /// such as a network's DHCP server hands out, do not count for what stands in it (L-04, L-06).

@@ -5,6 +5,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -58,13 +59,25 @@ pub(super) struct Record {
     namespace: u64,
     changes: Vec<Change>,
     lock_file: PathBuf,
-    _lock: File,
+    lock: File,
+    owner: Owner,
+}
+
+/// Whose what was changed is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This process's.
+    Us,
+    /// That of another process, which has a descriptor of the lock, too.
+    Another,
 }
 
 impl Drop for Record {
     /// The lock's file goes while it is still locked; whoever waits for it sees that it went.
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.lock_file) {
+        if self.owner == Owner::Us
+            && let Err(error) = fs::remove_file(&self.lock_file)
+        {
             tracing::debug!(%error, "the lock of the record stays behind");
         }
     }
@@ -100,7 +113,42 @@ impl Record {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { file, namespace, changes, lock_file, _lock: lock })
+        Ok(Self { file, namespace, changes, lock_file, lock, owner: Owner::Us })
+    }
+
+    /// Goes on with the record called `key` whose lock another process holds and handed on.
+    pub(super) fn adopt(directory: &Path, key: &str, lock: File) -> Result<Self, RecordError> {
+        let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
+        let name = format!("{}-{namespace}", file_name(key));
+        let lock_file = directory.join(format!("{name}.lock"));
+        let (ours, named) = (lock.metadata()?, fs::symlink_metadata(&lock_file)?);
+        // It is this file's lock, and held: by the same open file as before.
+        if (ours.dev(), ours.ino()) != (named.dev(), named.ino()) || lock.try_lock().is_err() {
+            return Err(RecordError::Locked);
+        }
+        let file = directory.join(format!("{name}.json"));
+        let changes = match fs::read(&file) {
+            Ok(octets) => left_behind(&octets, namespace),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        // Until the other process says so.
+        Ok(Self { file, namespace, changes, lock_file, lock, owner: Owner::Another })
+    }
+
+    /// Where the record is.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.file.parent()
+    }
+
+    /// A descriptor of the lock.
+    pub(super) fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
+    }
+
+    /// Says who removes the lock's file.
+    pub(super) fn belongs_to(&mut self, owner: Owner) {
+        self.owner = owner;
     }
 
     /// The changes that are written down, in the order in which they were made.
@@ -255,6 +303,33 @@ mod tests {
         drop(record);
         assert!(Record::open(&scratch.0, "vpnd0").is_ok());
         assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_record_goes_on_in_another_process_without_a_moment_in_which_it_is_not_locked() {
+        let scratch = Scratch::new("adopted");
+        let mut record = Record::open(&scratch.0, "vpnd0").unwrap();
+        record.add(&address(1)).unwrap();
+        let lock = File::from(record.lock().try_clone_to_owned().unwrap());
+        let mut next = Record::adopt(&scratch.0, "vpnd0", lock).unwrap();
+        assert_eq!(next.changes(), [address(1)]);
+        record.belongs_to(Owner::Another);
+        next.belongs_to(Owner::Us);
+        drop(record);
+        assert!(matches!(Record::open(&scratch.0, "vpnd0"), Err(RecordError::Locked)));
+        next.strike(&address(1)).unwrap();
+        drop(next);
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_descriptor_that_is_not_the_lock_gives_no_record() {
+        let scratch = Scratch::new("no-lock");
+        let _record = Record::open(&scratch.0, "vpnd0").unwrap();
+        let stranger = File::create(scratch.0.join("other")).unwrap();
+        assert!(Record::adopt(&scratch.0, "vpnd0", stranger).is_err());
+        let opened_anew = File::open(&_record.lock_file).unwrap();
+        assert!(Record::adopt(&scratch.0, "vpnd0", opened_anew).is_err(), "the lock is the other process's");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::os::nftables::message::{Batch, Chain, Hook, Match, Verdict};
 use crate::os::prefix::{Family, Prefix};
 
 /// What the packet filter is to hold back for one tunnel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ruleset {
     /// Subnets whose packets leave by the devices of tunnels only.
     pub closed: Vec<Prefix>,
