@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use vpnd::crypto::cipher::{Protection, ProtectionKeys};
 use vpnd::crypto::secret::Secret;
-use vpnd::daemon::data_thread::{DataPlane, DataPlaneEvents, OrderError};
+use vpnd::daemon::data_thread::{DataPlane, DataPlaneEvents, Halves, OrderError};
 use vpnd::esp::counters::{Counters, DropReason};
 use vpnd::io::batch::Gateway;
 use vpnd::io::tun::Tun;
@@ -42,7 +42,7 @@ impl End {
         let tun = Tun::open("t0")?;
         let socket = UdpSocket::bind(&UdpOptions { bind: local, ..UdpOptions::towards(remote.ip()) })?;
         let sockets = UdpSockets { ipv4: Some(socket), ipv6: None };
-        let (plane, events) = DataPlane::start(tun, sockets, Clock::start(), &mut OsRandom)?;
+        let (plane, events) = DataPlane::start(tun, sockets, Clock::start(), Halves::empty(&mut OsRandom))?;
 
         plane.admit(vec![Gateway { remote: remote.ip(), local, bare_port: None }]).await?;
         plane.set_mtu(Some(mtu)).await?;

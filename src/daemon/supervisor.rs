@@ -13,7 +13,7 @@ use crate::config::model::AddressMode;
 use crate::config::{self, Children, Config, Secrets};
 use crate::crypto::random::Random;
 use crate::daemon::control::{Call, Control, Request};
-use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents};
+use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, Halves};
 use crate::daemon::privilege::{protect_memory, require_net_admin};
 use crate::daemon::rivals::Rivals;
 use crate::daemon::start::{StartError, open_control, open_sockets};
@@ -86,7 +86,8 @@ pub async fn run(
     let name = device.name().to_owned();
     // What can fail comes before the subnets are closed. No SA is installed yet: what the threads read is dropped.
     let signals = Signals::listen().map_err(StartError::Signals)?;
-    let (data, events) = DataPlane::start(device, sockets, clock, &mut OsRandom).map_err(StartError::Threads)?;
+    let (data, events) =
+        DataPlane::start(device, sockets, clock, Halves::empty(&mut OsRandom)).map_err(StartError::Threads)?;
     let control = open_control(config, &options.state_directory)?;
     let host_settings = host_settings(config, &name);
     let closed = HostPlan::closed(&host_settings);

@@ -22,6 +22,7 @@ pub struct Client {
     /// Whether it has a way to anywhere.
     is_connected: bool,
     tunnel: Tunnel,
+    settings: Arc<TunnelSettings>,
     outbound: OutboundPath,
     inbound: InboundPath,
     batch: Batch,
@@ -43,15 +44,12 @@ impl Client {
     pub fn new(address: IpAddr, settings: TunnelSettings, seed: u64, now: Instant) -> Self {
         let mut random = SeededRandom::new(seed);
         let outbound = OutboundPath::new(&mut random);
-        let fork = |random: &mut dyn Random| -> Box<dyn Random> {
-            let mut octets = [0; 8];
-            random.fill(&mut octets);
-            Box::new(SeededRandom::new(u64::from_be_bytes(octets)))
-        };
+        let settings = Arc::new(settings);
         let mut client = Self {
             address,
             is_connected: true,
-            tunnel: Tunnel::new(Arc::new(settings), Box::new(random), fork, now),
+            tunnel: Tunnel::new(Arc::clone(&settings), Box::new(random), fork, now),
+            settings,
             outbound,
             inbound: InboundPath::new(),
             batch: Batch::new(1, ROOM),
@@ -87,6 +85,25 @@ impl Client {
     pub fn change_settings(&mut self, now: Instant, settings: TunnelSettings, change: Change) {
         self.tunnel.handle_settings(now, Arc::new(settings), change);
         self.settle(now);
+    }
+
+    /// Another process goes on with everything. Says why it cannot, when it cannot: then nothing has happened.
+    #[cfg(feature = "daemon")]
+    pub fn hand_over(&mut self, now: Instant, seed: u64) -> Result<(), String> {
+        fn carried<T: serde::Serialize + serde::de::DeserializeOwned>(state: &T) -> T {
+            let text = serde_json::to_vec(state).expect("a state is written down");
+            serde_json::from_slice(&text).expect("what was written down is read")
+        }
+        let tunnel = carried(&self.tunnel.export().map_err(|busy| busy.to_string())?);
+        let outbound = carried(&self.outbound.export().ok_or("no sequence numbers are left")?);
+        let inbound = carried(&self.inbound.export());
+        let mut random = SeededRandom::new(seed);
+        self.outbound = OutboundPath::restore(outbound, &mut random).expect("keys fit");
+        self.inbound = InboundPath::restore(inbound).expect("keys fit");
+        let settings = Arc::clone(&self.settings);
+        self.tunnel = Tunnel::restore(settings, Box::new(random), fork, now, tunnel).expect("the session goes on");
+        self.settle(now);
+        Ok(())
     }
 
     /// The tunnel.
@@ -225,4 +242,10 @@ impl Client {
             TunnelAction::Closed { confirmed } => self.closed = Some(confirmed),
         }
     }
+}
+
+fn fork(random: &mut dyn Random) -> Box<dyn Random> {
+    let mut octets = [0; 8];
+    random.fill(&mut octets);
+    Box::new(SeededRandom::new(u64::from_be_bytes(octets)))
 }

@@ -56,6 +56,17 @@ pub struct World<G = Gateway> {
     /// The client was closed when it last came to rest.
     closed: bool,
     story: u64,
+    #[cfg(feature = "daemon")]
+    handovers: Option<Handovers>,
+}
+
+/// The client's process is replaced now and then.
+#[cfg(feature = "daemon")]
+struct Handovers {
+    random: SeededRandom,
+    /// One in so many moments.
+    one_in: u64,
+    done: u64,
 }
 
 /// Somebody who sees everything and can send anything, but has no key.
@@ -87,6 +98,8 @@ impl<G: Peer> World<G> {
             in_order: true,
             closed: false,
             story: NOTE,
+            #[cfg(feature = "daemon")]
+            handovers: None,
         };
         world.settle();
         world
@@ -95,6 +108,37 @@ impl<G: Peer> World<G> {
     /// An attacker joins who will send this many datagrams.
     pub fn attack(&mut self, seed: u64, budget: u32) {
         self.attacker = Some(Attacker { random: SeededRandom::new(seed), seen: Vec::new(), budget });
+    }
+
+    /// From here on the client's process is replaced by another at one in so many moments, where that can be.
+    #[cfg(feature = "daemon")]
+    pub fn replace_the_process(&mut self, seed: u64, one_in: u64) {
+        self.handovers = Some(Handovers { random: SeededRandom::new(seed), one_in, done: 0 });
+    }
+
+    /// How often it was replaced.
+    #[cfg(feature = "daemon")]
+    pub fn handovers(&self) -> u64 {
+        self.handovers.as_ref().map_or(0, |handovers| handovers.done)
+    }
+
+    /// Another process goes on with what the client has.
+    #[cfg(feature = "daemon")]
+    pub fn hand_over(&mut self, seed: u64) -> Result<(), String> {
+        self.client.hand_over(self.now, seed)?;
+        self.settle();
+        Ok(())
+    }
+
+    #[cfg(feature = "daemon")]
+    fn perhaps_hand_over(&mut self) {
+        let Some(handovers) = &mut self.handovers else { return };
+        let mut draw = [0; 16];
+        handovers.random.fill(&mut draw);
+        let [moment, seed] = [0, 8].map(|at| u64::from_be_bytes(draw[at..at + 8].try_into().expect("eight octets")));
+        if moment % handovers.one_in == 0 && self.client.hand_over(self.now, seed).is_ok() {
+            handovers.done += 1;
+        }
     }
 
     pub fn now(&self) -> Instant {
@@ -194,6 +238,8 @@ impl<G: Peer> World<G> {
     }
 
     fn step(&mut self) {
+        #[cfg(feature = "daemon")]
+        self.perhaps_hand_over();
         if self.client.poll_timeout().is_some_and(|at| at <= self.now) {
             self.client.handle_timeout(self.now);
         }

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::random::Random;
 use crate::ike::action::Failure;
 use crate::time::Instant;
@@ -19,7 +21,7 @@ const REMEMBERED: usize = 8;
 const SURE: u32 = 6;
 
 /// What is remembered of a tunnel's ends.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Displacement {
     ends: VecDeque<(Instant, u32)>,
     /// How often in a row it was seen.

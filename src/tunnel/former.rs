@@ -44,6 +44,11 @@ impl Formers {
         self.sessions.is_empty()
     }
 
+    /// Whether there is none, and nothing of one is heard any more.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.sessions.is_empty() && self.heard.is_empty()
+    }
+
     pub(super) fn find(&self, is_it: impl Fn(Name) -> bool) -> Option<Name> {
         self.sessions.iter().map(|former| former.name).find(|name| is_it(*name))
     }

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::action::{ChildUp, Failure, SessionStatus};
 use crate::ike::identity::Identity;
 use crate::ike::profile::Phases;
@@ -47,7 +49,7 @@ pub(super) enum Which {
 }
 
 /// The children of one session are named from here on, so that those of two sessions differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Name(u32);
 
 impl Name {

@@ -2,6 +2,7 @@
 //! It does not know how a name is resolved, a socket opened, a route set or a file read: it asks.
 
 pub mod diagnosis;
+pub mod handover;
 pub mod progress;
 pub mod reconnect;
 pub mod settings;
@@ -117,12 +118,22 @@ impl Tunnel {
         fork: fn(&mut dyn Random) -> Box<dyn Random>,
         now: Instant,
     ) -> Self {
+        let mut tunnel = Self::idle(settings, random, fork);
+        tunnel.try_next(now, Which::Current, false);
+        tunnel
+    }
+
+    fn idle(
+        settings: Arc<TunnelSettings>,
+        random: Box<dyn Random>,
+        fork: fn(&mut dyn Random) -> Box<dyn Random>,
+    ) -> Self {
         let current = Line {
             state: State::Closed,
             attempts: Attempts::new(settings.gateways.clone()),
             backoff: Backoff::new(settings.reconnect),
         };
-        let mut tunnel = Self {
+        Self {
             settings,
             random,
             fork,
@@ -135,9 +146,7 @@ impl Tunnel {
             displacement: Displacement::default(),
             earlier: EarlierAddresses::default(),
             actions: VecDeque::new(),
-        };
-        tunnel.try_next(now, Which::Current, false);
-        tunnel
+        }
     }
 
     /// The resolver's answer for this name. What was not asked last is not used.

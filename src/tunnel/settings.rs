@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::identity::Identity;
 use crate::ike::profile::{AddressRequest, Profile};
 use crate::sa::path::{Framing, Path};
@@ -58,7 +60,7 @@ pub enum LocalIdentity {
 }
 
 /// Inner addresses of an earlier attempt that we would like to have again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EarlierAddresses {
     pub(crate) ipv4: Option<Ipv4Addr>,
     pub(crate) ipv6: Option<Ipv6Addr>,

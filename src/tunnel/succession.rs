@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ike::action::{Command, Failure};
 use crate::time::Instant;
 use crate::tunnel::Tunnel;
@@ -24,7 +26,7 @@ pub enum Change {
 }
 
 /// Why a session is to be succeeded by another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
     /// The settings changed.
     Settings,
@@ -38,6 +40,13 @@ pub enum Reason {
 pub(super) struct Successor {
     pub(super) line: Line,
     reason: Reason,
+}
+
+impl Successor {
+    /// Why it is wanted.
+    pub(super) const fn reason(&self) -> Reason {
+        self.reason
+    }
 }
 
 impl Tunnel {

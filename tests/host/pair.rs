@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vpnd::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection, ProtectionKeys};
 use vpnd::crypto::secret::Secret;
-use vpnd::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, InboundCounters, OutboundCounters};
+use vpnd::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, Halves, InboundCounters, OutboundCounters};
 use vpnd::io::batch::Gateway;
 use vpnd::io::tun::{Offload, Tun};
 use vpnd::io::udp::{UdpOptions, UdpSocket, UdpSockets};
@@ -204,7 +204,7 @@ impl End {
                 IpAddr::V4(_) => UdpSockets { ipv4: Some(socket), ipv6: None },
                 IpAddr::V6(_) => UdpSockets { ipv4: None, ipv6: Some(socket) },
             };
-            let (plane, events) = DataPlane::start(tun, sockets, Clock::start(), &mut OsRandom).unwrap();
+            let (plane, events) = DataPlane::start(tun, sockets, Clock::start(), Halves::empty(&mut OsRandom)).unwrap();
             (plane, events, outer)
         });
         Self { namespace, plane, events, outer }

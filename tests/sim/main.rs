@@ -4,6 +4,8 @@
 
 mod behaviour;
 mod flood;
+#[cfg(feature = "daemon")]
+mod handover;
 mod ikev1;
 mod ikev2;
 mod memory;

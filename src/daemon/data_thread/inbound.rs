@@ -20,10 +20,17 @@ use crate::io::wake::wait;
 use crate::os::clock::Clock;
 
 use super::guard::{Guard, Verdict};
-use super::{Desk, IkeDatagram, InboundCounters, InboundOrder, OrderError, Then};
+use super::{Desk, Hold, IkeDatagram, InboundCounters, InboundOrder, OrderError, Then};
 
 /// Octets of the longest datagram and the longest train.
 const LARGEST: usize = 65_535;
+
+/// What the thread starts with.
+pub(super) struct Start {
+    pub(super) path: InboundPath,
+    pub(super) gateways: Vec<Gateway>,
+    pub(super) hold: Hold,
+}
 
 pub(super) struct InboundThread {
     desk: Desk<InboundOrder>,
@@ -34,6 +41,7 @@ pub(super) struct InboundThread {
     clock: Clock,
     gateways: Vec<Gateway>,
     guard: Guard,
+    hold: Hold,
     batch: Batch,
     delivery: Delivery,
     /// What `path`, `batch`, `delivery` and the sockets count stays empty here.
@@ -47,7 +55,9 @@ impl InboundThread {
         sockets: UdpSockets,
         ike: mpsc::Sender<IkeDatagram>,
         clock: Clock,
+        start: Start,
     ) -> Self {
+        let Start { path, gateways, hold } = start;
         let batch = Batch::new(BATCH, LARGEST);
         let delivery = Delivery::new(tun.offload(), batch.most());
         Self {
@@ -55,9 +65,10 @@ impl InboundThread {
             tun,
             sockets,
             ike,
-            path: InboundPath::new(),
+            path,
             clock,
-            gateways: Vec::new(),
+            gateways,
+            hold,
             guard: Guard::new(),
             batch,
             delivery,
@@ -76,7 +87,8 @@ impl InboundThread {
         let mut readable = [false; 2];
         loop {
             if readable == [false; 2] {
-                let ready = wait(&self.desk.waker, &sources, None)?;
+                let sources = if self.hold == Hold::Held { &[] } else { &sources[..] };
+                let ready = wait(&self.desk.waker, sources, None)?;
                 readable = ready.readable;
                 if ready.woken {
                     self.desk.waker.clear();
@@ -84,6 +96,10 @@ impl InboundThread {
             }
             if self.take_orders() == Then::End {
                 return Ok(());
+            }
+            if self.hold == Hold::Held {
+                readable = [false; 2];
+                continue;
             }
             for ((socket, readable), appetite) in sockets.iter().zip(&mut readable).zip(&mut appetites) {
                 if !*readable {
@@ -182,6 +198,13 @@ impl InboundThread {
                         self.filter();
                     }
                     let _ = ack.send(());
+                }
+                Ok(InboundOrder::Hold(hold, ack)) => {
+                    self.hold = hold;
+                    let _ = ack.send(());
+                }
+                Ok(InboundOrder::Export(ack)) => {
+                    let _ = ack.send((self.path.export(), self.gateways.clone()));
                 }
                 Ok(InboundOrder::Count(ack)) => {
                     let _ = ack.send(self.counters());

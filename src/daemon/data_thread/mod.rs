@@ -14,10 +14,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver as OrderReceiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::crypto::random::Random;
 use crate::esp::dataplane::{Counters, InboundCommand, OutboundCommand, split};
+use crate::esp::handover::{InboundState, OutboundState, Unrestorable};
+use crate::esp::inbound_path::InboundPath;
 use crate::esp::outbound_path::OutboundPath;
 use crate::io::batch::Gateway;
 use crate::io::tun::Tun;
@@ -149,6 +152,8 @@ type Ack<T> = oneshot::Sender<T>;
 enum OutboundOrder {
     Apply(OutboundCommand, Ack<Result<(), OrderError>>),
     SetMtu(Option<u16>, Ack<Result<(), OrderError>>),
+    Hold(Hold, Ack<()>),
+    Export(Ack<Option<OutboundState>>),
     Count(Ack<OutboundCounters>),
 }
 
@@ -158,7 +163,53 @@ enum InboundOrder {
     SetMtu(Option<u16>, Ack<Result<(), OrderError>>),
     Admit(Vec<Gateway>, Ack<Result<(), OrderError>>),
     Expect(u64, Ack<()>),
+    Hold(Hold, Ack<()>),
+    Export(Ack<(InboundState, Vec<Gateway>)>),
     Count(Ack<InboundCounters>),
+}
+
+/// Whether packets are read. Those that are not wait in the device's queue and in the sockets' buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// They are left where they are; orders are still taken.
+    Held,
+    /// As usual.
+    Flowing,
+}
+
+/// What the threads start with.
+#[derive(Debug)]
+pub struct Halves {
+    outbound: OutboundPath,
+    inbound: InboundPath,
+    gateways: Vec<Gateway>,
+    hold: Hold,
+}
+
+/// The data plane on its way to another process. Written down it is as secret as the keys in it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DataPlaneState {
+    outbound: OutboundState,
+    inbound: InboundState,
+    gateways: Vec<Gateway>,
+}
+
+impl Halves {
+    /// No SA is installed and no gateway admitted: nothing passes yet.
+    pub fn empty(random: &mut dyn Random) -> Self {
+        let (outbound, inbound) = (OutboundPath::new(random), InboundPath::new());
+        Self { outbound, inbound, gateways: Vec::new(), hold: Hold::Flowing }
+    }
+
+    /// What another process had, and held until this one is the owner.
+    ///
+    /// # Errors
+    /// [`Unrestorable`].
+    pub fn restore(state: DataPlaneState, random: &mut dyn Random) -> Result<Self, Unrestorable> {
+        let DataPlaneState { outbound, inbound, gateways } = state;
+        let (outbound, inbound) = (OutboundPath::restore(outbound, random)?, InboundPath::restore(inbound)?);
+        Ok(Self { outbound, inbound, gateways, hold: Hold::Held })
+    }
 }
 
 /// One thread as the control thread sees it. Without it the thread ends: the channel is closed first, then the thread is woken to see it.
@@ -203,6 +254,7 @@ pub struct DataPlane {
     sockets: UdpSockets,
     /// The IKE SA that was sent under last.
     expected: Option<u64>,
+    tun: Arc<Tun>,
 }
 
 /// What comes up from the threads.
@@ -215,28 +267,24 @@ pub struct DataPlaneEvents {
 }
 
 impl DataPlane {
-    /// Starts both threads. No SA is installed and no gateway admitted: nothing passes yet.
+    /// Starts both threads.
     ///
     /// # Errors
     /// The host has no thread or descriptor left.
-    pub fn start(
-        tun: Tun,
-        sockets: UdpSockets,
-        clock: Clock,
-        random: &mut dyn Random,
-    ) -> io::Result<(Self, DataPlaneEvents)> {
+    pub fn start(tun: Tun, sockets: UdpSockets, clock: Clock, halves: Halves) -> io::Result<(Self, DataPlaneEvents)> {
+        let Halves { outbound, inbound, gateways, hold } = halves;
         let tun = Arc::new(tun);
         let (ike_sender, ike) = mpsc::channel(MAX_WAITING_MESSAGES);
         let (news_sender, news) = mpsc::channel(MAX_WAITING_NEWS);
 
         let outbound = start_worker("vpnd-outbound", Direction::Outbound, &news_sender, |desk| {
-            let path = OutboundPath::new(random);
-            outbound::OutboundThread::new(desk, Arc::clone(&tun), sockets.clone(), path, clock).into_work()
+            outbound::OutboundThread::new(desk, Arc::clone(&tun), sockets.clone(), outbound, clock, hold).into_work()
         })?;
         let inbound = start_worker("vpnd-inbound", Direction::Inbound, &news_sender, |desk| {
-            inbound::InboundThread::new(desk, Arc::clone(&tun), sockets.clone(), ike_sender, clock).into_work()
+            let start = inbound::Start { path: inbound, gateways, hold };
+            inbound::InboundThread::new(desk, Arc::clone(&tun), sockets.clone(), ike_sender, clock, start).into_work()
         })?;
-        Ok((Self { outbound, inbound, sockets, expected: None }, DataPlaneEvents { ike, news }))
+        Ok((Self { outbound, inbound, sockets, tun, expected: None }, DataPlaneEvents { ike, news }))
     }
 
     /// Carries out a command; it is in force in both threads when this returns.
@@ -270,6 +318,30 @@ impl DataPlane {
     pub async fn set_mtu(&self, mtu: Option<u16>) -> Result<(), OrderError> {
         self.inbound.ask(|ack| InboundOrder::SetMtu(mtu, ack)).await??;
         self.outbound.ask(|ack| OutboundOrder::SetMtu(mtu, ack)).await?
+    }
+
+    /// Leaves packets where they are, or lets them flow again. Held, what was read before has left or been delivered when this returns.
+    ///
+    /// # Errors
+    /// [`OrderError::Stopped`].
+    pub async fn hold(&self, hold: Hold) -> Result<(), OrderError> {
+        self.outbound.ask(|ack| OutboundOrder::Hold(hold, ack)).await?;
+        self.inbound.ask(|ack| InboundOrder::Hold(hold, ack)).await
+    }
+
+    /// What another process needs to go on with; `None` while an SA has to be replaced first. To be asked while packets are held.
+    ///
+    /// # Errors
+    /// [`OrderError::Stopped`].
+    pub async fn export(&self) -> Result<Option<DataPlaneState>, OrderError> {
+        let outbound = self.outbound.ask(OutboundOrder::Export).await?;
+        let (inbound, gateways) = self.inbound.ask(InboundOrder::Export).await?;
+        Ok(outbound.map(|outbound| DataPlaneState { outbound, inbound, gateways }))
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Tun {
+        &self.tun
     }
 
     /// What both threads counted so far.

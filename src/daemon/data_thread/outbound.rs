@@ -20,7 +20,7 @@ use crate::sa::command::DataReport;
 use crate::sa::path::Path;
 use crate::time::Instant;
 
-use super::{Desk, OrderError, OutboundCounters, OutboundOrder, Then};
+use super::{Desk, Hold, OrderError, OutboundCounters, OutboundOrder, Then};
 
 /// RFC 3948 §2.3.
 const KEEPALIVE: [u8; 1] = [0xff];
@@ -40,6 +40,7 @@ pub(super) struct OutboundThread {
     sender: Sender,
     path: OutboundPath,
     clock: Clock,
+    hold: Hold,
     intake: Intake,
     batch: Batch,
     unsent: u64,
@@ -53,10 +54,11 @@ impl OutboundThread {
         sockets: UdpSockets,
         path: OutboundPath,
         clock: Clock,
+        hold: Hold,
     ) -> Self {
         let batch = Batch::packed(BATCH_PACKETS, BATCH_OCTETS);
         let sender = Sender::new(sockets);
-        Self { desk, tun, sender, path, clock, intake: Intake::default(), batch, unsent: 0, path_mtu_seen: None }
+        Self { desk, tun, sender, path, clock, hold, intake: Intake::default(), batch, unsent: 0, path_mtu_seen: None }
     }
 
     pub(super) fn into_work(self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
@@ -68,11 +70,17 @@ impl OutboundThread {
         tracing::info!(device = ?self.tun.offload(), trains, "offload in use: of the TUN device, and trains of datagrams to the gateway");
         let mut left = Left::Nothing;
         loop {
-            if left == Left::Nothing && wait(&self.desk.waker, &[self.tun.as_fd()], None)?.woken {
+            let device = [self.tun.as_fd()];
+            let sources = if self.hold == Hold::Held { &[] } else { &device[..] };
+            if left == Left::Nothing && wait(&self.desk.waker, sources, None)?.woken {
                 self.desk.waker.clear();
             }
             if self.take_orders() == Then::End {
                 return Ok(());
+            }
+            if self.hold == Hold::Held {
+                left = Left::Nothing;
+                continue;
             }
             self.batch.clear();
             left = self.intake.fill(&self.tun, &mut self.batch)?;
@@ -96,6 +104,20 @@ impl OutboundThread {
         }
         if let Some(remote) = sent.too_long_towards {
             self.tell_path_mtu(now, remote);
+        }
+    }
+
+    /// What was read leaves: of a super-packet the rest.
+    fn finish(&mut self) {
+        loop {
+            self.batch.clear();
+            let left = self.intake.finish(&mut self.batch);
+            if !self.batch.is_empty() {
+                self.carry();
+            }
+            if left == Left::Nothing {
+                return;
+            }
         }
     }
 
@@ -133,6 +155,14 @@ impl OutboundThread {
                     self.path.set_mtu(mtu);
                     self.sender.reconsider();
                     let _ = ack.send(Ok(()));
+                }
+                Ok(OutboundOrder::Hold(hold, ack)) => {
+                    self.hold = hold;
+                    self.finish();
+                    let _ = ack.send(());
+                }
+                Ok(OutboundOrder::Export(ack)) => {
+                    let _ = ack.send(self.path.export());
                 }
                 Ok(OutboundOrder::Count(ack)) => {
                     let _ = ack.send(OutboundCounters { path: self.path.counters().clone(), unsent: self.unsent });
