@@ -343,6 +343,8 @@ impl<P: Protocol> Scene<P> {
             | Event::ChildGone { .. }
             | Event::IkeRenewed
             | Event::Expiring
+            | Event::Roamed { .. }
+            | Event::SilentBeside { .. }
             | Event::Repeating { .. }
             | Event::Dropped(_)
             | Event::Notice(_) => {}

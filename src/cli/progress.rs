@@ -152,6 +152,7 @@ fn words(progress: &Progress) -> (&'static str, String) {
         Progress::PfsVerified { group } => ("child SA", format!("the gateway takes {group} for rekeying")),
         Progress::ChildGone { remote } => ("child SA", format!("{} is not reached any more", selectors(remote))),
         Progress::IkeRenewed => ("rekeyed", "IKE SA".into()),
+        Progress::Roamed { local, remote } => ("moved", format!("the same tunnel, from {local} to {remote}")),
         Progress::Up => ("tunnel is up", String::new()),
         Progress::Repeating { exchange, repetition } => {
             (exchange_name(*exchange), format!("no answer yet, sent again ({repetition})"))
@@ -214,6 +215,9 @@ fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>
         Progress::PfsVerified { group } => ("pfs_verified", json!({ "group": group.to_string() })),
         Progress::ChildGone { remote } => ("child_gone", json!({ "remote": selectors(remote) })),
         Progress::IkeRenewed => ("ike_renewed", json!({})),
+        Progress::Roamed { local, remote } => {
+            ("moved", json!({ "local": local.to_string(), "remote": remote.to_string() }))
+        }
         Progress::Up => ("up", json!({})),
         Progress::Repeating { exchange, repetition } => {
             ("repeating", json!({ "exchange": exchange_name(*exchange), "repetition": repetition }))

@@ -34,6 +34,7 @@ pub struct Config {
     pub(super) keepalive: Duration,
     pub(super) fragmentation: Option<u16>,
     pub(super) initial_contact: bool,
+    pub(super) mobike: bool,
     pub(super) esp_offers: Vec<EspOffer>,
     pub(super) esp_lifetime: Duration,
     pub(super) replay_window: u32,
@@ -274,6 +275,11 @@ impl Config {
     /// Whether INITIAL_CONTACT is sent.
     pub const fn initial_contact(&self) -> bool {
         self.initial_contact
+    }
+
+    /// Whether MOBIKE is announced.
+    pub const fn mobike(&self) -> bool {
+        self.mobike
     }
 
     /// What is offered for the child SA. Never empty.

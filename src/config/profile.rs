@@ -93,6 +93,7 @@ impl Config {
             keepalive: self.keepalive,
             fragmentation: self.fragmentation,
             initial_contact: self.initial_contact,
+            mobike: self.mobike,
             nonce_len: NONCE_LEN,
         }
     }

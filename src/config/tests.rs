@@ -70,7 +70,7 @@ fn the_smallest_file_has_documented_defaults() {
     assert_eq!(config.replay_window(), 1024);
     assert_eq!(config.fragmentation(), Some(1280));
     assert_eq!(config.mtu(), None);
-    assert!(config.routes() && !config.default_route() && !config.initial_contact());
+    assert!(config.routes() && !config.default_route() && !config.initial_contact() && config.mobike());
     assert_eq!(config.device(), "vpnd0");
     assert_eq!(config.ike_offers().len(), 2);
     assert_eq!(config.ike_offers()[0].groups[0], Group::Curve25519);
@@ -183,16 +183,20 @@ fn l_11_the_control_socket_is_where_the_file_says_or_nowhere() {
 
 #[test]
 fn what_is_not_built_is_refused_and_not_forgotten() {
-    for text in ["[ike]\nmobike = true\n", "[dns]\n", "[metrics]\nlisten = \"127.0.0.1:9100\"\n"] {
+    for text in ["[dns]\n", "[metrics]\nlisten = \"127.0.0.1:9100\"\n"] {
         assert!(only_error(&with(text)).contains("not built yet"), "{text}");
     }
     let two = SMALLEST.replace("[\"10.250.0.0/24\"]", "[\"10.250.0.0/24\", \"10.251.0.0/24\"]");
     assert!(only_error(&format!("{two}[esp]\nchildren = \"per-subnet\"\n")).contains("not built yet"));
-    for text in
-        ["[ike]\nversion = 2\nmobike = false\n", "[esp]\nchildren = \"per-subnet\"\n", "[esp]\nchildren = \"auto\"\n"]
-    {
+    for text in ["[esp]\nchildren = \"per-subnet\"\n", "[esp]\nchildren = \"auto\"\n"] {
         config(&with(text));
     }
+}
+
+#[test]
+fn x_07_mobike_is_announced_unless_it_is_switched_off() {
+    assert!(config(&with("[ike]\nversion = 2\nmobike = true\n")).mobike());
+    assert!(!config(&with("[ike]\nmobike = false\n")).mobike());
 }
 
 #[test]

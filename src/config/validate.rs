@@ -49,6 +49,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
         keepalive: ike.keepalive,
         fragmentation: ike.fragmentation,
         initial_contact: identities.initial_contact,
+        mobike: ike.mobike,
         esp_offers: esp.offers,
         esp_lifetime: esp.lifetime,
         replay_window: esp.replay_window,

@@ -39,8 +39,10 @@ pub enum OutboundCommand {
         /// The child.
         child: ChildId,
     },
-    /// Send all children's packets on another path.
+    /// Send the child's packets on another path.
     MovePeer {
+        /// The child.
+        child: ChildId,
         /// The path.
         path: Path,
     },
@@ -91,8 +93,8 @@ pub fn split(command: DataCommand) -> (Option<OutboundCommand>, Option<InboundCo
             (Some(OutboundCommand::RemoveChild { child }), Some(InboundCommand::RemoveChild { child }))
         }
         DataCommand::RemoveOutbound { child } => (Some(OutboundCommand::RemoveChild { child }), None),
-        DataCommand::MovePeer { path } => {
-            (Some(OutboundCommand::MovePeer { path }), Some(InboundCommand::PeerAt { path }))
+        DataCommand::MovePeer { child, path } => {
+            (Some(OutboundCommand::MovePeer { child, path }), Some(InboundCommand::PeerAt { path }))
         }
         DataCommand::Keepalive { path } => (Some(OutboundCommand::Keepalive { path }), None),
     }

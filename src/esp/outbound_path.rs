@@ -105,7 +105,9 @@ impl OutboundPath {
         match command {
             OutboundCommand::Switch { child, sa } => self.switch(now, child, *sa)?,
             OutboundCommand::RemoveChild { child } => self.children.retain(|one| one.id != child),
-            OutboundCommand::MovePeer { path } => self.children.iter_mut().for_each(|child| child.path = path),
+            OutboundCommand::MovePeer { child, path } => {
+                self.children.iter_mut().filter(|one| one.id == child).for_each(|one| one.path = path);
+            }
             OutboundCommand::Keepalive { path } => {
                 if !std::mem::take(&mut self.sent_since_keepalive) {
                     return Ok(Applied::SendKeepalive(path));

@@ -45,6 +45,8 @@ pub enum Command {
     ProbeLiveness,
     /// Go on with these settings.
     Adopt(Upkeep),
+    /// Go on from and to these addresses, with the same SAs (MOBIKE). Without MOBIKE it does nothing: `Session::can_roam` says whether there is any.
+    Roam(Path),
 }
 
 /// When the session wants to be called, and why: the name is for people and traces.
@@ -124,6 +126,16 @@ pub enum Event {
     },
     /// The IKE SA was replaced by a new one, which has the children.
     IkeRenewed,
+    /// The gateway knows where we are now, and packets travel this way, with the same SAs.
+    Roamed {
+        /// The way.
+        path: Path,
+    },
+    /// The gateway is silent where it was; it said that it can be reached at this address as well. `Command::Roam` goes there.
+    SilentBeside {
+        /// The other address.
+        other: IpAddr,
+    },
     /// A request is being repeated: the peer has not answered yet.
     Repeating {
         /// Which exchange.
@@ -344,6 +356,11 @@ pub enum Failure {
         /// Now.
         to: IpAddr,
     },
+    /// The gateway does not want to be reached from where we are now, or not there (RFC 4555 §3.5, §3.9).
+    MoveRefused {
+        /// RFC name of the notify.
+        notify: String,
+    },
     /// We were told to close.
     ClosedByUs {
         /// Whether the gateway confirmed the DELETE.
@@ -414,6 +431,7 @@ impl Failure {
             | Self::PeerDead { .. }
             | Self::LifetimeEnded
             | Self::Moved { .. }
+            | Self::MoveRefused { .. }
             | Self::ClosedByUs { .. } => false,
         }
     }

@@ -47,6 +47,8 @@ pub struct Profile {
     pub fragmentation: Option<u16>,
     /// Whether INITIAL_CONTACT is sent: only when no other replica has this identity (RFC 7296 §2.4).
     pub initial_contact: bool,
+    /// Whether MOBIKE (RFC 4555) is announced: the IKE SA and its children outlive a change of address. IKEv2 only.
+    pub mobike: bool,
     /// Octets of our nonce, 16 to 256; 32 unless configured.
     pub nonce_len: u16,
 }

@@ -133,6 +133,14 @@ impl Session {
         }
     }
 
+    /// Whether `Command::Roam` moves it: both sides speak MOBIKE, and it is established.
+    pub fn can_roam(&self) -> bool {
+        match &self.machine {
+            Machine::V1(_) => false,
+            Machine::V2(machine) => machine.can_roam(),
+        }
+    }
+
     /// How it stands, for people. There are no secrets in it.
     pub fn status(&self) -> SessionStatus {
         match &self.machine {

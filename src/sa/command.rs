@@ -85,8 +85,10 @@ pub enum DataCommand {
         /// The child.
         child: ChildId,
     },
-    /// Send all children's packets on another path.
+    /// Send the child's packets on another path.
     MovePeer {
+        /// The child.
+        child: ChildId,
         /// The path.
         path: Path,
     },

@@ -82,6 +82,7 @@ pub fn client(suites: Suites) -> TunnelSettings {
         keepalive: Duration::from_secs(20),
         fragmentation: Some(1280),
         initial_contact: true,
+        mobike: false,
         nonce_len: 32,
     };
     TunnelSettings {

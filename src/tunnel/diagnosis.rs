@@ -80,6 +80,7 @@ const LOCAL_ADDRESS: &str = "[local] address";
 const IKE_PROPOSALS: &str = "[ike] proposals";
 const IKE_LIFETIME: &str = "[ike] lifetime";
 const DPD: &str = "[ike] dpd";
+const MOBIKE: &str = "[ike] mobike";
 const ESP_PROPOSALS: &str = "[esp] proposals";
 const XAUTH_USER: &str = "[ike] xauth_user";
 
@@ -160,6 +161,16 @@ impl Diagnosis {
                 ours: Some(to.to_string()),
                 theirs: None,
                 fix: "nothing: the tunnel is made anew from the new address".into(),
+            },
+            Failure::MoveRefused { notify } => Self {
+                exit: ExitKind::Other,
+                what: format!("{} does not go on with this tunnel at other addresses", context.gateway()),
+                key: Some(MOBIKE),
+                ours: Some("UPDATE_SA_ADDRESSES".into()),
+                theirs: Some(escaped(notify)),
+                fix: "nothing, if the tunnel comes back: it is made anew. If it happens at each move, mobike = false under \
+                      [ike] does so without asking"
+                    .into(),
             },
             Failure::ClosedByUs { confirmed } => Self {
                 exit: ExitKind::Success,

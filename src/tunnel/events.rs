@@ -37,7 +37,7 @@ impl Tunnel {
             match &command {
                 DataCommand::SwitchOutbound { .. } => return connected.hold(command),
                 DataCommand::RemoveChild { child } => connected.let_go_of(*child),
-                DataCommand::MovePeer { path } => return connected.held_moves(*path),
+                DataCommand::MovePeer { child, path } => return connected.held_moves(*child, *path),
                 DataCommand::InstallInbound { .. }
                 | DataCommand::RemoveInbound { .. }
                 | DataCommand::RemoveOutbound { .. }
@@ -67,6 +67,8 @@ impl Tunnel {
             Event::ChildGone { child } => return self.handle_child_gone(which, child),
             Event::Ready => return self.handle_ready(which),
             Event::Expiring => return self.handle_expiring(now, which),
+            Event::Roamed { path } => return self.handle_roamed(which, path),
+            Event::SilentBeside { other } => return self.make_way(which, other),
             Event::Ended(failure) => return self.handle_end(now, which, failure),
         };
         self.tell(which, progress);

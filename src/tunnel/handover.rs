@@ -159,6 +159,7 @@ impl Tunnel {
             is_answered: true,
             answer_by: None,
             is_cut_off,
+            moving_to: None,
             probed: None,
             up_since: Some(up_since),
             expiring,
@@ -184,6 +185,7 @@ impl Connected {
             is_answered: _,
             answer_by: _,
             is_cut_off,
+            moving_to,
             probed: _,
             up_since,
             expiring,
@@ -191,6 +193,9 @@ impl Connected {
         let (true, Some(up_since), true) = (*ready, *up_since, held.is_empty()) else {
             return Err(Busy("the tunnel is being made"));
         };
+        if moving_to.is_some() {
+            return Err(Busy("the tunnel moves to another address"));
+        }
         Ok(ConnectedState {
             name: *name,
             session: session.export()?,

@@ -99,6 +99,8 @@ pub(super) struct Connected {
     pub(super) answer_by: Option<Instant>,
     /// There was no way to the gateway when it was last looked for.
     pub(super) is_cut_off: bool,
+    /// A way to this address of the gateway is being made, for the same session.
+    pub(super) moving_to: Option<IpAddr>,
     /// When a change of the network last led to a question.
     pub(super) probed: Option<Instant>,
     /// Since when addresses and routes are set.
@@ -163,10 +165,12 @@ impl Connected {
         }
     }
 
-    /// The gateway is reached on another path.
-    pub(super) fn held_moves(&mut self, to: Path) {
+    /// A child's packets are to travel on another path.
+    pub(super) fn held_moves(&mut self, moved: ChildId, to: Path) {
         for held in &mut self.held {
-            if let DataCommand::SwitchOutbound { sa, .. } = held {
+            if let DataCommand::SwitchOutbound { child, sa } = held
+                && *child == moved
+            {
                 sa.path = to;
             }
         }

@@ -47,7 +47,7 @@ pub enum TunnelAction {
         /// The gateway's name.
         name: String,
     },
-    /// Open a fresh socket that can reach this address and answer with `handle_bound`.
+    /// Make sure that this address can be reached and heard, and answer with `handle_bound`.
     Bind {
         /// The gateway's address.
         remote: IpAddr,
@@ -170,7 +170,7 @@ impl Tunnel {
     /// The address of the socket that reaches this gateway, or why there is none.
     pub fn handle_bound(&mut self, now: Instant, remote: IpAddr, answer: Result<SocketAddr, String>) {
         let is_it = |line: &Line| matches!(&line.state, State::Binding(_, asked) if *asked == remote);
-        let Some(which) = self.find_line(is_it) else { return };
+        let Some(which) = self.find_line(is_it) else { return self.handle_way(now, remote, answer) };
         match answer {
             Ok(local) => self.connect(now, which, local),
             Err(reason) => {
@@ -402,6 +402,7 @@ impl Tunnel {
             is_answered: false,
             answer_by: makes_room.then(|| now.after(ANSWER_WAIT)),
             is_cut_off: false,
+            moving_to: None,
             probed: None,
             up_since: None,
             expiring: false,

@@ -1,10 +1,11 @@
 //! The network under a tunnel changes: a cable is pulled, an address comes or goes, the host slept. None of that ends a tunnel; it is a reason to look.
-//! Only another address of ours towards the gateway is an end: the gateway sends to the old one.
+//! Another address of ours towards the gateway is told to it where both speak MOBIKE (RFC 4555); elsewhere it is an end: the gateway sends to the old one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::ike::action::{Command, Failure};
+use crate::sa::path::{Framing, Path};
 use crate::time::Instant;
 use crate::tunnel::attempts::Attempts;
 use crate::tunnel::line::{State, Which};
@@ -46,6 +47,15 @@ impl Tunnel {
                     self.progress(Progress::NoPath { remote, reason });
                 }
             }
+            Ok(local) if connected.session.can_roam() && (local.ip() != before.ip() || connected.is_cut_off) => {
+                connected.is_cut_off = false;
+                self.make_way(Which::Current, remote);
+                // One that is still being made has nothing to move: what it says goes out from the new address.
+                let successor = self.connected(Which::Successor).filter(|successor| successor.session.can_roam());
+                if let Some(remote) = successor.map(|successor| successor.remote) {
+                    self.make_way(Which::Successor, remote);
+                }
+            }
             Ok(local) if local.ip() != before.ip() => self.move_on(now, local),
             Ok(_) => {
                 connected.is_cut_off = false;
@@ -60,6 +70,46 @@ impl Tunnel {
                     });
                 }
             }
+        }
+    }
+
+    /// A session is to go on with the gateway at this address, from wherever it is reached.
+    pub(super) fn make_way(&mut self, which: Which, remote: IpAddr) {
+        let port = self.settings.first_port;
+        let Some(connected) = self.connected_mut(which) else { return };
+        if connected.moving_to.is_none() {
+            connected.moving_to = Some(remote);
+            self.actions.push_back(TunnelAction::Bind { remote, port });
+        }
+    }
+
+    /// The way is there, or is not: then the sessions that wait for it stay where they are, and liveness says how long.
+    pub(super) fn handle_way(&mut self, now: Instant, remote: IpAddr, answer: Result<SocketAddr, String>) {
+        for which in [Which::Current, Which::Successor] {
+            let Some(connected) = self.connected_mut(which) else { continue };
+            if connected.moving_to.take_if(|to| *to == remote).is_none() {
+                continue;
+            }
+            match &answer {
+                Ok(local) => {
+                    (connected.local, connected.remote) = (*local, remote);
+                    let port = connected.status().path.remote.port();
+                    let path = Path { local: *local, remote: (remote, port).into(), framing: Framing::Marked };
+                    self.with_session(now, which, |session| session.handle_command(now, Command::Roam(path)));
+                }
+                Err(reason) => self.tell(which, Progress::NoPath { remote, reason: reason.clone() }),
+            }
+        }
+    }
+
+    /// What the host has of the old way gives place to what it needs for the new one.
+    pub(super) fn handle_roamed(&mut self, which: Which, path: Path) {
+        let Some(connected) = self.connected_mut(which) else { return };
+        connected.children.iter_mut().for_each(|child| child.path = path);
+        let ready = connected.ready;
+        self.tell(which, Progress::Roamed { local: path.local.ip(), remote: path.remote.ip() });
+        if ready {
+            self.configure(which);
         }
     }
 

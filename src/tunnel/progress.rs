@@ -87,6 +87,13 @@ pub enum Progress {
     },
     /// The IKE SA was replaced by a new one.
     IkeRenewed,
+    /// The same SAs travel between other addresses from now on.
+    Roamed {
+        /// Ours.
+        local: IpAddr,
+        /// The gateway's.
+        remote: IpAddr,
+    },
     /// The child SA is there.
     ChildUp {
         /// In which exchange.

@@ -87,7 +87,7 @@ fn what_is_of_one_protocol_is_refused_beside_the_other() {
         }
     }
     assert!(only_error(&ikev1("mobike = true\n")).contains("IKEv1 has no MOBIKE"));
-    config(&ikev1("mobike = false\n"));
+    assert!(!config(&ikev1("mobike = false\n")).mobike() && !config(&ikev1("")).mobike());
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(super) struct Ike {
     pub(super) dpd: Option<Duration>,
     pub(super) keepalive: Duration,
     pub(super) fragmentation: Option<u16>,
+    pub(super) mobike: bool,
 }
 
 pub(super) struct Esp {
@@ -69,13 +70,9 @@ pub(super) fn spoken(raw: &raw::Ike, report: &mut Report) -> Spoken {
             Spoken::Ikev2
         }
     };
-    if let Some(mobike) = raw.mobike.as_ref().filter(|mobike| mobike.value) {
-        let message = match spoken {
-            Spoken::Ikev1(_) => "IKEv1 has no MOBIKE",
-            Spoken::Ikev2 => "MOBIKE is not built yet",
-        };
+    if let (Spoken::Ikev1(_), Some(mobike)) = (&spoken, raw.mobike.as_ref().filter(|mobike| mobike.value)) {
         let help = "write false, or leave it out: after a change of address vpnd connects anew";
-        report.error(mobike.span.clone(), message, Some(help.into()));
+        report.error(mobike.span.clone(), "IKEv1 has no MOBIKE", Some(help.into()));
     }
     spoken
 }
@@ -104,6 +101,7 @@ pub(super) fn ike(raw: &raw::Ike, spoken: &Spoken, allow_weak: Option<&At<bool>>
         )
         .unwrap_or(KEEPALIVE),
         fragmentation: fragmentation(raw.fragmentation.as_ref(), report),
+        mobike: matches!(spoken, Spoken::Ikev2) && raw.mobike.as_ref().is_none_or(|mobike| mobike.value),
     }
 }
 

@@ -310,7 +310,7 @@ fn of_two_children_with_the_same_selectors_the_newest_sends() {
 }
 
 #[test]
-fn moving_the_peer_moves_all_children() {
+fn moving_the_peer_moves_one_child() {
     let mut pair = Pair::with(SUITE);
     pair.switch(
         NOW,
@@ -318,9 +318,9 @@ fn moving_the_peer_moves_all_children() {
         OutboundParameters { destinations: vec![subnet("10.251.0.0/24")], ..outbound_sa(SUITE, 0x2000, 2) },
     );
     let moved = Path { remote: address("203.0.113.5:4500"), ..path() };
-    pair.apply(NOW, DataCommand::MovePeer { path: moved });
+    pair.apply(NOW, DataCommand::MovePeer { child: ChildId(2), path: moved });
     pair.send(NOW, &[udp(1), from_to("10.200.0.1", "10.251.0.1")]);
-    assert_eq!(pair.sending.sealed().map(|sealed| sealed.path).collect::<Vec<_>>(), [moved, moved]);
+    assert_eq!(pair.sending.sealed().map(|sealed| sealed.path).collect::<Vec<_>>(), [path(), moved]);
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn each_half_gets_exactly_its_part_of_a_command() {
     assert!(matches!(split(DataCommand::RemoveInbound { spi }), (None, Some(InboundCommand::Remove { .. }))));
     let remove = split(DataCommand::RemoveChild { child: CHILD });
     assert!(matches!(remove, (Some(OutboundCommand::RemoveChild { .. }), Some(InboundCommand::RemoveChild { .. }))));
-    let moved = split(DataCommand::MovePeer { path: path() });
+    let moved = split(DataCommand::MovePeer { child: CHILD, path: path() });
     assert!(matches!(moved, (Some(OutboundCommand::MovePeer { .. }), Some(InboundCommand::PeerAt { .. }))));
     assert!(matches!(split(DataCommand::Keepalive { path: path() }), (Some(OutboundCommand::Keepalive { .. }), None)));
 }

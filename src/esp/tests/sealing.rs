@@ -58,7 +58,7 @@ fn t_14_both_families_travel_in_one_child() {
 fn t_14_the_outer_family_does_not_matter() {
     let mut pair = Pair::with(EspSuite { protection: GCM, esn: false });
     let path = Path { local: address("[fd99::1]:4500"), remote: address("[fd99::2]:4500"), framing: Framing::Marked };
-    pair.apply(NOW, DataCommand::MovePeer { path });
+    pair.apply(NOW, DataCommand::MovePeer { child: CHILD, path });
     pair.sending.clear();
     pair.sending.push_inner(&udp(1));
     pair.outbound.process(NOW, &mut pair.sending);

@@ -128,6 +128,7 @@ impl Established {
                 self.renewal.adopt(upkeep);
                 Flow::Continue(())
             }
+            Command::Roam(_) => Flow::Continue(()),
         };
         self.conclude(ctx, flow)
     }

@@ -193,7 +193,7 @@ impl Opening {
                 let confirmed = self.farewell(ctx);
                 Progress::Failed { last, failure: Failure::ClosedByUs { confirmed } }
             }
-            Command::ProbeLiveness | Command::Adopt(_) => Progress::Waiting(self),
+            Command::ProbeLiveness | Command::Adopt(_) | Command::Roam(_) => Progress::Waiting(self),
         }
     }
 

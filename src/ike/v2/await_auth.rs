@@ -170,7 +170,7 @@ impl AwaitAuth {
             Ok(child) => (Some(child), None),
             Err(failure) => (None, Some(failure)),
         };
-        let (path, capabilities) = (winner.path, winner.capabilities.with_auth(&notifies));
+        let (path, capabilities) = (winner.path, winner.capabilities.with_auth(ctx.profile, &notifies));
         let parts = EstablishedParts { proof, sa: winner.into_ike_sa(ctx.now), path, capabilities, child };
         let established = Established::new(parts, &notifies, ctx);
         match failure {
@@ -202,7 +202,7 @@ impl AwaitAuth {
                 }
                 State::end(ctx, status, Failure::ClosedByUs { confirmed: false })
             }
-            Command::ProbeLiveness | Command::Adopt(_) => State::AwaitAuth(Box::new(self)),
+            Command::ProbeLiveness | Command::Adopt(_) | Command::Roam(_) => State::AwaitAuth(Box::new(self)),
         }
     }
 

@@ -224,6 +224,10 @@ fn auth_request(
     if profile.initial_contact {
         notifies.push(Notify::new(NotifyType::INITIAL_CONTACT));
     }
+    // RFC 4555 §3.3.
+    if profile.mobike {
+        notifies.push(Notify::new(NotifyType::MOBIKE_SUPPORTED));
+    }
     AuthRequest {
         initiator,
         responder: responder.map(Identification::of),

@@ -13,18 +13,21 @@ pub(super) struct Capabilities {
     pub(super) fragmentation: bool,
     /// ESP_TFC_PADDING_NOT_SUPPORTED: the peer takes no TFC padding (RFC 7296 §1.3.1).
     pub(super) no_tfc_padding: bool,
+    /// MOBIKE_SUPPORTED both ways (RFC 4555 §3.3).
+    pub(super) mobike: bool,
 }
 
 impl Capabilities {
     /// From the notifies of the IKE_SA_INIT response.
     pub(super) fn of_sa_init(profile: &Profile, notifies: &[Notify]) -> Self {
         let announced = notify::find(notifies, NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some();
-        Self { fragmentation: announced && profile.fragmentation.is_some(), no_tfc_padding: false }
+        Self { fragmentation: announced && profile.fragmentation.is_some(), ..Self::default() }
     }
 
     /// With what the IKE_AUTH response adds.
-    pub(super) fn with_auth(self, notifies: &[Notify]) -> Self {
+    pub(super) fn with_auth(self, profile: &Profile, notifies: &[Notify]) -> Self {
         let no_tfc_padding = notify::find(notifies, NotifyType::ESP_TFC_PADDING_NOT_SUPPORTED).is_some();
-        Self { no_tfc_padding, ..self }
+        let mobike = profile.mobike && notify::find(notifies, NotifyType::MOBIKE_SUPPORTED).is_some();
+        Self { no_tfc_padding, mobike, ..self }
     }
 }

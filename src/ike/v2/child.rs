@@ -175,6 +175,15 @@ impl Child {
         inbound
     }
 
+    /// What is held back will travel on this path.
+    pub(super) fn travel(&mut self, path: Path) {
+        for sa in &mut self.sas {
+            if let Use::Held(sending) = &mut sa.use_ {
+                sending.path = path;
+            }
+        }
+    }
+
     /// The peer has this SA: packets are sent with it from now on, and older ones that were held back never will be.
     pub(super) fn release(&mut self, ctx: &mut Context<'_>, inbound: InboundSpi) {
         let Some(place) = self.sas.iter().position(|sa| sa.inbound == inbound) else { return };

@@ -5,6 +5,7 @@ mod admit;
 mod answer;
 mod associations;
 mod handover;
+mod mobike;
 mod rekey_child;
 mod rekey_ike;
 mod respond;
@@ -38,6 +39,7 @@ use crate::time::Instant;
 
 use admit::Admitted;
 use associations::Older;
+use mobike::Mobility;
 use rekey_child::ChildExchange;
 use rekey_ike::IkeExchange;
 
@@ -69,6 +71,7 @@ pub(super) struct Established {
     current: IkeSa,
     older: Vec<Older>,
     path: Path,
+    mobility: Mobility,
     capabilities: Capabilities,
     child: Option<Child>,
     child_exchange: Option<ChildExchange>,
@@ -113,6 +116,7 @@ impl Established {
             current: sa,
             older: Vec::new(),
             path,
+            mobility: Mobility::new(path),
             capabilities,
             child,
             child_exchange: None,
@@ -132,6 +136,7 @@ impl Established {
         established.schedule_keepalive(ctx);
         established.schedule_ike_rekey(ctx);
         notifies.iter().for_each(|notify| established.take_note(ctx, notify));
+        established.take_addresses(notifies);
         Box::new(established)
     }
 
@@ -190,6 +195,7 @@ impl Established {
                 }
                 Flow::Continue(())
             }
+            Command::Roam(path) => self.roam(ctx, path),
         };
         self.conclude(ctx, flow)
     }
@@ -345,10 +351,12 @@ impl Established {
     }
 
     fn repeat_request(&mut self, ctx: &mut Context<'_>) -> Flow {
-        let is_question = self.closing.is_none() && self.current.ours.asking() == Some(Request::Liveness);
+        let is_question = self.closing.is_none()
+            && matches!(self.current.ours.asking(), Some(Request::Liveness | Request::UpdateAddresses));
         let exchange = match self.current.ours.asking() {
             Some(Request::RekeyChild | Request::NewChild | Request::RekeyIke) => Phase::CreateChild,
-            Some(Request::Liveness | Request::DeleteChild(_) | Request::DeleteIkeSa) | None => Phase::Informational,
+            Some(Request::Liveness | Request::DeleteChild(_) | Request::UpdateAddresses | Request::DeleteIkeSa)
+            | None => Phase::Informational,
         };
         match self.current.ours.handle_timeout(ctx.now, ctx.random) {
             Verdict::Wait => Flow::Continue(()),
@@ -356,6 +364,7 @@ impl Established {
                 let datagrams = datagrams.to_vec();
                 datagrams.into_iter().for_each(|message| ctx.transmit(self.path, message));
                 ctx.event(Event::Repeating { exchange, repetition });
+                self.look_elsewhere(ctx, repetition);
                 Flow::Continue(())
             }
             // RFC 7296 §2.4: packets that came meanwhile are life as well. The question stays open: its message ID is used.
@@ -406,7 +415,8 @@ impl Established {
         loop {
             let Some(request) = self.current.ours.take_turn() else { return Flow::Continue(()) };
             let contents = match request {
-                Request::Liveness => Informational::default().contents().ok(),
+                Request::Liveness => self.question(ctx).contents().ok(),
+                Request::UpdateAddresses => self.update_request(ctx).contents().ok(),
                 Request::DeleteIkeSa => informational(Delete::ike_sa()).contents().ok(),
                 Request::DeleteChild(inbound) => {
                     let delete = Delete { protocol: ProtocolId::ESP, spis: vec![inbound.value()] };
@@ -432,6 +442,7 @@ impl Established {
         let policy = match request {
             _ if self.closing.is_some() => CLOSING_POLICY,
             Request::Liveness => self.liveness.question(),
+            Request::UpdateAddresses => Self::update_policy(),
             _ => ctx.profile.retransmission,
         };
         let sending = Retransmission::start(ctx.now, datagrams, policy, ctx.random);

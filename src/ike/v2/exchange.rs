@@ -29,6 +29,8 @@ pub(super) enum Request {
     DeleteChild(InboundSpi),
     /// Another IKE SA in place of this one (RFC 7296 §1.3.2).
     RekeyIke,
+    /// To take our packets' addresses from this message on: UPDATE_SA_ADDRESSES (RFC 4555 §3.5).
+    UpdateAddresses,
     /// To close the IKE SA.
     DeleteIkeSa,
 }
@@ -37,7 +39,9 @@ impl Request {
     /// The exchange it is made in.
     pub(super) const fn exchange(self) -> ExchangeType {
         match self {
-            Self::Liveness | Self::DeleteChild(_) | Self::DeleteIkeSa => ExchangeType::INFORMATIONAL,
+            Self::Liveness | Self::DeleteChild(_) | Self::UpdateAddresses | Self::DeleteIkeSa => {
+                ExchangeType::INFORMATIONAL
+            }
             Self::RekeyChild | Self::NewChild | Self::RekeyIke => ExchangeType::CREATE_CHILD_SA,
         }
     }
@@ -75,6 +79,13 @@ impl OurRequests {
         if self.queue.len() < MOST_QUEUED && !self.queue.contains(&request) && !self.is_asking(request) {
             self.queue.push_back(request);
         }
+    }
+
+    /// Puts a request before all that are queued, also when an earlier one of its kind waits for its response.
+    pub(super) fn ask_next(&mut self, request: Request) {
+        self.queue.retain(|queued| *queued != request);
+        self.queue.truncate(MOST_QUEUED.saturating_sub(1));
+        self.queue.push_front(request);
     }
 
     /// Forgets what is queued; the outstanding request stays, its ID is used.
@@ -164,6 +175,11 @@ impl OurRequests {
         if let Some(waiting) = &mut self.outstanding {
             waiting.sending.restart(now, random);
         }
+    }
+
+    /// The octets of the outstanding request.
+    pub(super) fn datagrams(&self) -> &[Vec<u8>] {
+        self.outstanding.as_ref().map_or(&[], |waiting| waiting.sending.datagrams())
     }
 
     /// Whether the IKE SA must be closed for want of IDs.

@@ -134,13 +134,18 @@ impl IkeSa {
         self.spis.0
     }
 
-    /// Whether a message from the peer with this header is of this SA.
-    pub(super) fn owns(&self, header: &Header) -> bool {
+    /// The initiator's SPI, then the responder's.
+    pub(super) const fn header_spis(&self) -> (IkeSpi, IkeSpi) {
         let (ours, theirs) = self.spis;
-        let (initiator, responder) = match self.role {
+        match self.role {
             Role::Initiator => (ours, theirs),
             Role::Responder => (theirs, ours),
-        };
+        }
+    }
+
+    /// Whether a message from the peer with this header is of this SA.
+    pub(super) fn owns(&self, header: &Header) -> bool {
+        let (initiator, responder) = self.header_spis();
         // RFC 7296 §2.2, §3.1: the flag says that its sender made the SA.
         let peer_is_initiator = self.role == Role::Responder;
         header.initiator_spi == initiator
@@ -162,10 +167,7 @@ impl IkeSa {
         limit: Option<u16>,
         path: &Path,
     ) -> Result<Vec<Vec<u8>>, SealError> {
-        let (initiator_spi, responder_spi) = match self.role {
-            Role::Initiator => self.spis,
-            Role::Responder => (self.spis.1, self.spis.0),
-        };
+        let (initiator_spi, responder_spi) = self.header_spis();
         let header = Header {
             initiator_spi,
             responder_spi: Some(responder_spi),

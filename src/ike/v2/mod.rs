@@ -13,6 +13,7 @@ mod fragment;
 mod ike_sa;
 mod keys;
 pub mod message;
+mod nat_detection;
 mod protect;
 mod sa_init;
 #[cfg(test)]
@@ -86,6 +87,10 @@ impl Machine {
     /// The session again, in the process that goes on with it.
     pub(super) fn restore(state: EstablishedState) -> Result<Self, Unrestorable> {
         Ok(Self(State::Established(Established::restore(state)?)))
+    }
+
+    pub(super) fn can_roam(&self) -> bool {
+        matches!(&self.0, State::Established(state) if state.can_roam())
     }
 
     pub(super) fn status(&self) -> SessionStatus {

@@ -17,6 +17,7 @@ use crate::ike::retransmit::{Retransmission, Verdict};
 use crate::ike::timer::earliest;
 use crate::ike::v2::capabilities::Capabilities;
 use crate::ike::v2::message::{KeyExchange, Nonce, SaInitAccepted, SaInitRequest, SaInitResponse, notify::Notify};
+use crate::ike::v2::nat_detection;
 use crate::ike::wire::chain::parse_outer;
 use crate::ike::wire::header::Header;
 use crate::ike::wire::registry::{ExchangeType, NotifyType};
@@ -388,15 +389,8 @@ impl Initiation {
     }
 }
 
-/// RFC 7296 §2.23. Our own address is hashed as one that nobody has, so that the gateway finds a NAT and encapsulates.
 fn notifies(ctx: &mut Context<'_>, spi: IkeSpi, path: Path) -> Vec<Notify> {
-    let mut nobody = [0; 20];
-    ctx.random.fill(&mut nobody);
-    let destination = sha1(&[&nat::detection_input(spi.to_octets(), [0; 8], path.remote)]);
-    let mut notifies = vec![
-        Notify::new(NotifyType::NAT_DETECTION_SOURCE_IP).with_data(nobody.to_vec()),
-        Notify::new(NotifyType::NAT_DETECTION_DESTINATION_IP).with_data(destination.to_vec()),
-    ];
+    let mut notifies = nat_detection::notifies(ctx.random, (spi.to_octets(), [0; 8]), path.remote).to_vec();
     // RFC 7383 §2.3.
     if ctx.profile.fragmentation.is_some() {
         notifies.push(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED));

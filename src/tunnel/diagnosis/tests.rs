@@ -142,6 +142,11 @@ fn one_of_each() -> Vec<(Failure, ExitKind, &'static [&'static str])> {
             ExitKind::Other,
             &["10.0.0.7", "10.9.0.7", "anew"],
         ),
+        (
+            Failure::MoveRefused { notify: "UNACCEPTABLE_ADDRESSES".into() },
+            ExitKind::Other,
+            &["UNACCEPTABLE_ADDRESSES", "[ike] mobike", "anew"],
+        ),
         (Failure::ClosedByUs { confirmed: true }, ExitKind::Success, &["confirmed"]),
         (Failure::ClosedByUs { confirmed: false }, ExitKind::Success, &["no answer"]),
     ]
@@ -185,9 +190,10 @@ fn no_failure_is_left_out() {
         Failure::ChildrenDeleted { .. } => 19,
         Failure::PfsRefused { .. } => 20,
         Failure::Moved { .. } => 21,
+        Failure::MoveRefused { .. } => 22,
     };
     let seen: std::collections::BTreeSet<i32> = one_of_each().iter().map(|(failure, ..)| number(failure)).collect();
-    assert!(seen.into_iter().eq(0..22));
+    assert!(seen.into_iter().eq(0..23));
 }
 
 #[test]

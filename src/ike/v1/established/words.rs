@@ -33,8 +33,10 @@ pub(super) fn in_words(failure: &Failure) -> String {
         Failure::NoEncapsulation { .. } => "the gateway announces no NAT traversal".into(),
         Failure::Unsendable { .. } => "IKEv1 has no words for what is configured".into(),
         Failure::ClosedByPeer => "the gateway ended it".into(),
-        Failure::PeerDead { .. } | Failure::LifetimeEnded | Failure::Moved { .. } | Failure::ClosedByUs { .. } => {
-            "it was ended".into()
-        }
+        Failure::PeerDead { .. }
+        | Failure::LifetimeEnded
+        | Failure::Moved { .. }
+        | Failure::MoveRefused { .. }
+        | Failure::ClosedByUs { .. } => "it was ended".into(),
     }
 }

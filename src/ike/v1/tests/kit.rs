@@ -102,6 +102,7 @@ pub(super) fn profile() -> Profile {
         keepalive: Duration::from_secs(20),
         fragmentation: None,
         initial_contact: false,
+        mobike: false,
         nonce_len: 32,
     }
 }

@@ -33,6 +33,7 @@ fn profile(address: Option<Ipv4Addr>, fragmentation: Option<u16>) -> Profile {
         keepalive: Duration::from_secs(20),
         fragmentation,
         initial_contact: false,
+        mobike: false,
         nonce_len: 32,
     }
 }

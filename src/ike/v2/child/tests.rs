@@ -74,6 +74,7 @@ impl Story {
             keepalive: Duration::ZERO,
             fragmentation: None,
             initial_contact: false,
+            mobike: false,
             nonce_len: 32,
         };
         let child = Child::new(ChildId(1), vec![Selector::any_v4()], vec![Selector::any_v4()]);

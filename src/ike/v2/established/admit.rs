@@ -27,7 +27,9 @@ pub(super) enum Admitted {
 impl Established {
     pub(super) fn admit(&self, path: Path, datagram: &[u8]) -> Result<Admitted, DropReason> {
         // RFC 7296 §2.23: behind a NAT, and we always are, a peer's change of address is not followed. Its port may be another (RFC 7296 §2.11).
-        if path.remote.ip() != self.path.remote.ip() {
+        // From an address that it told us of, it is heard, and still not followed (RFC 4555 §3.8).
+        let from = path.remote.ip();
+        if from != self.path.remote.ip() && !self.mobility.knows(from) {
             return Err(DropReason::WrongAddress);
         }
         let (header, rest) = Header::parse(datagram).map_err(|_| DropReason::Malformed)?;

@@ -91,7 +91,7 @@ impl Established {
             }
         };
         self.liveness.heard(ctx.now);
-        let Handled { answer, then } = self.handle_request(ctx, name, exchange, first, &inner);
+        let Handled { answer, then } = self.handle_request(ctx, (name, path), exchange, first, &inner);
         let kind = (message_id, exchange, Direction::Response);
         let reply = answer.ok().and_then(|answer| self.seal(ctx, name, kind, &answer).ok());
         let Some(reply) = reply else { return Flow::Break(Failure::LifetimeEnded) };
@@ -124,14 +124,14 @@ impl Established {
     fn handle_request(
         &mut self,
         ctx: &mut Context<'_>,
-        name: IkeSpi,
+        (name, path): (IkeSpi, Path),
         exchange: ExchangeType,
         first: PayloadType,
         inner: &[u8],
     ) -> Handled {
         let handled = parse_inner(first, inner).map_err(MessageError::from).and_then(|raw| match exchange {
             ExchangeType::INFORMATIONAL => {
-                Informational::parse(&raw).map(|asked| self.handle_informational(ctx, name, &asked))
+                Informational::parse(&raw).map(|asked| self.handle_informational(ctx, (name, path), &asked))
             }
             ExchangeType::CREATE_CHILD_SA => {
                 CreateChildRequest::parse(&raw).map(|asked| self.handle_create_child(ctx, name, &asked))
@@ -147,7 +147,12 @@ impl Established {
         })
     }
 
-    fn handle_informational(&mut self, ctx: &mut Context<'_>, name: IkeSpi, asked: &Informational) -> Handled {
+    fn handle_informational(
+        &mut self,
+        ctx: &mut Context<'_>,
+        (name, path): (IkeSpi, Path),
+        asked: &Informational,
+    ) -> Handled {
         for notify in &asked.notifies {
             self.take_note(ctx, notify);
             self.take_invalid_spi(ctx, notify);
@@ -157,7 +162,8 @@ impl Established {
             return Handled { answer: Informational::default().contents(), then: self.ike_deleted(ctx, name) };
         }
         let (deletes, then) = self.children_deleted(ctx, &asked.deletes);
-        Handled { answer: Informational { deletes, ..Informational::default() }.contents(), then }
+        let notifies = self.mobike_answer(ctx, name, path, &asked.notifies);
+        Handled { answer: Informational { notifies, deletes, ..Informational::default() }.contents(), then }
     }
 
     /// The peer deletes the IKE SA that it says so under.
@@ -196,7 +202,7 @@ impl Established {
         (answer, then)
     }
 
-    /// RFC 7296 §3.10.1: what is unknown, and errors in a request, are ignored. Nothing of MOBIKE was negotiated, so its notifies mean nothing.
+    /// RFC 7296 §3.10.1: what is unknown, and errors in a request, are ignored.
     pub(super) fn take_note(&mut self, ctx: &mut Context<'_>, notify: &Notify) {
         if notify.kind.is_error() {
             ctx.event(Event::Notice(format!("the gateway reports {}", notify.kind)));

@@ -84,8 +84,14 @@ impl Established {
 
     /// A new IKE SA takes the place of the current one, with the child and all that waits.
     pub(super) fn succeed(&mut self, ctx: &mut Context<'_>, mut successor: IkeSa, old_is_deleted: DeletedBy) {
+        let is_moving = self.current.ours.asking() == Some(Request::UpdateAddresses);
         self.current.ours.hand_over(&mut successor.ours);
         let old = std::mem::replace(&mut self.current, successor);
+        self.mobility.forget_mapping();
+        // Its answer would come under the old one.
+        if is_moving {
+            self.ask_for_update();
+        }
         self.ike_exchange = None;
         self.refused_since = None;
         self.retire(ctx, old, old_is_deleted);

@@ -10,6 +10,7 @@ use crate::ike::v2::capabilities::Capabilities;
 use crate::ike::v2::child::{Child, ChildState};
 use crate::ike::v2::established::Established;
 use crate::ike::v2::established::associations::{MOST_OLDER, Older, OlderState};
+use crate::ike::v2::established::mobike::Mobility;
 use crate::ike::v2::ike_sa::{IkeSa, IkeSaState};
 use crate::sa::handover::Unrestorable;
 use crate::sa::path::Path;
@@ -22,6 +23,7 @@ pub(in crate::ike) struct EstablishedState {
     current: IkeSaState,
     older: Vec<OlderState>,
     path: Path,
+    mobility: Mobility,
     capabilities: Capabilities,
     child: Option<ChildState>,
     pfs: Option<Group>,
@@ -43,6 +45,7 @@ impl Established {
             current,
             older,
             path,
+            mobility,
             capabilities,
             child,
             child_exchange,
@@ -73,6 +76,7 @@ impl Established {
             current: current.export(),
             older: older.iter().map(Older::export).collect(),
             path: *path,
+            mobility: mobility.clone(),
             capabilities: *capabilities,
             child,
             pfs: *pfs,
@@ -93,6 +97,7 @@ impl Established {
             current,
             older,
             path,
+            mobility,
             capabilities,
             child,
             pfs,
@@ -113,6 +118,7 @@ impl Established {
             current: IkeSa::restore(current)?,
             older: older.into_iter().map(Older::restore).collect::<Result<_, _>>()?,
             path,
+            mobility: mobility.bounded(),
             capabilities,
             child: child.map(Child::restore).transpose()?,
             child_exchange: None,

@@ -51,8 +51,15 @@ impl Established {
             Some(Request::DeleteChild(inbound)) => {
                 self.receive_deleted(ctx, inbound, raw.and_then(|raw| Informational::parse(&raw)))
             }
+            Some(Request::UpdateAddresses) => {
+                self.receive_update_answer(ctx, raw.and_then(|raw| Informational::parse(&raw)))
+            }
             Some(Request::Liveness) | None => {
-                self.receive_informational(ctx, raw.and_then(|raw| Informational::parse(&raw)))
+                let answer = raw.and_then(|raw| Informational::parse(&raw));
+                if let Ok(answer) = &answer {
+                    self.compare_mapping(answer);
+                }
+                self.receive_informational(ctx, answer)
             }
         }
     }
@@ -87,7 +94,11 @@ impl Established {
         self.receive_informational(ctx, answer)
     }
 
-    fn receive_informational(&mut self, ctx: &mut Context<'_>, answer: Result<Informational, MessageError>) -> Flow {
+    pub(super) fn receive_informational(
+        &mut self,
+        ctx: &mut Context<'_>,
+        answer: Result<Informational, MessageError>,
+    ) -> Flow {
         match answer {
             // RFC 7296 §2.21.3.
             Ok(answer) if says(&answer.notifies, NotifyType::INVALID_SYNTAX) => invalid_syntax(Phase::Informational),

@@ -4,6 +4,7 @@ mod fragments;
 #[cfg(feature = "daemon")]
 mod handover;
 mod keeping;
+mod mobike;
 mod peer;
 mod unauthentic;
 

@@ -10,6 +10,7 @@ pub mod delete;
 pub mod identification;
 pub mod informational;
 pub mod key_exchange;
+pub mod mobility;
 pub mod notify;
 pub mod payload;
 pub mod sa_init;

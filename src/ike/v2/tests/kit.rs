@@ -109,6 +109,7 @@ pub(super) fn profile() -> Profile {
         keepalive: Duration::from_secs(20),
         fragmentation: Some(1280),
         initial_contact: false,
+        mobike: false,
         nonce_len: 32,
     }
 }

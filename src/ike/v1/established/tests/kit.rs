@@ -90,6 +90,7 @@ pub(super) fn profile() -> Profile {
         keepalive: Duration::ZERO,
         fragmentation: Some(1280),
         initial_contact: false,
+        mobike: false,
         nonce_len: 32,
     }
 }

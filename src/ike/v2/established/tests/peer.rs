@@ -52,6 +52,7 @@ const PROTECTION: Protection = Protection::Aead(Aead::AesGcm(AesKey::Aes256, Gcm
 pub(super) enum Seen {
     Sent { response: bool, message_id: u32, exchange: ExchangeType, content: Informational },
     Removed(ChildId),
+    Moved(ChildId, Path),
     Keepalive(Path),
     Event(Event),
 }
@@ -95,6 +96,11 @@ impl Pair {
     /// After an IKE_AUTH response with `notifies`.
     pub(super) fn told(notifies: &[Notify]) -> Self {
         Self::made(1, Capabilities::default(), notifies, |_| ())
+    }
+
+    /// Both sides speak MOBIKE; `notifies` came with IKE_AUTH.
+    pub(super) fn mobile(notifies: &[Notify]) -> Self {
+        Self::made(1, Capabilities { mobike: true, ..Capabilities::default() }, notifies, |_| ())
     }
 
     fn made(seed: u64, capabilities: Capabilities, notifies: &[Notify], change: impl FnOnce(&mut Profile)) -> Self {
@@ -249,6 +255,7 @@ impl Pair {
             .map(|action| match action {
                 Action::Transmit(transmit) => peer.open(&transmit.message),
                 Action::Data(DataCommand::RemoveChild { child }) => Seen::Removed(child),
+                Action::Data(DataCommand::MovePeer { child, path }) => Seen::Moved(child, path),
                 Action::Data(DataCommand::Keepalive { path }) => Seen::Keepalive(path),
                 Action::Data(other) => panic!("{other:?}"),
                 Action::Event(event) => Seen::Event(event),
@@ -478,6 +485,7 @@ fn profile() -> Profile {
         keepalive: Duration::from_secs(20),
         fragmentation: Some(1280),
         initial_contact: false,
+        mobike: false,
         nonce_len: 32,
     }
 }
