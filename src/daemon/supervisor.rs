@@ -37,8 +37,8 @@ use crate::tunnel::{Tunnel, TunnelAction};
 /// How long a name may take.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
-/// News of the network come in swarms: the last has come when this has passed since the first.
-const NETWORK_SETTLES: Duration = Duration::from_millis(500);
+/// News of the network come in swarms. One look at so many of them is enough; those that come later are looked at again.
+const NETWORK_SETTLES: Duration = Duration::from_millis(100);
 
 /// The runtime's timers stand still while the host sleeps: nothing is waited for longer than this without a look at the clock.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);

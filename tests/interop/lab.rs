@@ -28,6 +28,11 @@ impl Lab {
         self.place("client", number)
     }
 
+    /// Gives a client another device, with an address of another network that the gateway is in as well.
+    pub(crate) fn link(&self, client: &Client<'_>, device: &str) {
+        self.verb("link", &[&client.name, &client.number.to_string(), device]);
+    }
+
     /// A client at 192.168.77.2 behind a NAT at 192.0.2.`10 + number`.
     pub(crate) fn client_behind_nat(&self, number: u8) -> Client<'_> {
         self.place("nat", number)
@@ -111,6 +116,14 @@ impl Client<'_> {
     /// The address on the gateway's link.
     pub(crate) fn address(&self) -> String {
         format!("192.0.2.{}", 10 + self.number)
+    }
+
+    /// The NAT before it gets another outer address, and forgets all flows: also when it is the same address.
+    pub(crate) fn rebind_nat(&self, address: &str) {
+        let nat = format!("{}-nat", self.name);
+        let ip = |arguments: &[&str]| finish(self.lab.command(&nat, "ip").args(arguments));
+        ip(&["-4", "address", "flush", "dev", "outer"]);
+        ip(&["address", "add", &format!("{address}/24"), "dev", "outer"]);
     }
 
     pub(crate) fn directory(&self) -> PathBuf {

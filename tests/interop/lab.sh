@@ -14,6 +14,7 @@
 #   lab.sh behind LAB NAME NUMBER NAT     another behind the NAT of the client NAT (192.168.77.<2+NUMBER>)
 #   lab.sh road LAB NAME NUMBER           a client whose link leads through a namespace of its own, NAME-road, with the devices
 #                                         near and far, between which nothing passes until a bridge is put there
+#   lab.sh link LAB NAME NUMBER DEVICE    another device of a client, at 198.51.100.<10+NUMBER>; the gateway's link has 198.51.100.1
 #   lab.sh gateway LAB                    starts charon with LAB/gateway/{ipsec.conf,ipsec.secrets}
 #   lab.sh gateway-stop LAB               ends it
 #   lab.sh gateway-kill LAB               ends it without a chance to tell anybody
@@ -162,6 +163,14 @@ lab_client() { # LAB NAME NUMBER
     add_link "$1" "$2" outer "port$3"
     ip -n "$namespace" address add "192.0.2.$((10 + $3))/24" dev outer
     ip -n "$namespace" address add "2001:db8:2::$((10 + $3))/64" dev outer nodad
+}
+
+lab_link() { # LAB NAME NUMBER DEVICE
+    local gateway
+    gateway=$(namespace_of "$1" gateway)
+    add_link "$1" "$2" "$4" "$4$3"
+    ip -n "$gateway" address replace 198.51.100.1/24 dev outer
+    ip -n "$(namespace_of "$1" "$2")" address add "198.51.100.$((10 + $3))/24" dev "$4"
 }
 
 lab_nat() { # LAB NAME NUMBER
@@ -384,7 +393,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     shift || true
     case $verb in
         open) lab_open "$@" ;;
-        client | nat | behind | road | loss | silence | heal | capture | capture-stop | close | run | ipsec)
+        client | link | nat | behind | road | loss | silence | heal | capture | capture-stop | close | run | ipsec)
             require_lab "${1:-}"
             "lab_${verb//-/_}" "$@"
             ;;

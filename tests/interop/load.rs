@@ -79,14 +79,35 @@ impl Pings {
         Self { child: child.expect("python3 starts") }
     }
 
-    /// Ends them, and panics if one got no answer.
-    #[track_caller]
-    pub(crate) fn assert_none_lost(mut self, at_least: u32) {
+    /// What a process in another place than a client's sends.
+    pub(crate) fn start_from(lab: &Lab, place: &str, address: &str) -> Self {
+        let mut command = lab.command(place, "python3");
+        let child = command.args([PINGS, address, "10", "600"]).stdout(Stdio::piped()).spawn();
+        Self { child: child.expect("python3 starts") }
+    }
+
+    fn end(&mut self) -> String {
         let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
         assert!(told.expect("kill runs").success(), "the pings have ended by themselves");
         let mut said = String::new();
         let mut stdout = self.child.stdout.take().expect("stdout");
         stdout.read_to_string(&mut said).expect("what the pings say");
+        said
+    }
+
+    /// Ends them, and says how long the longest time without answers was.
+    #[track_caller]
+    pub(crate) fn outage(mut self) -> Duration {
+        let said = self.end();
+        let outage =
+            said.lines().find_map(|line| line.strip_prefix("longest outage ")?.strip_suffix(" ms")?.parse().ok());
+        Duration::from_millis(outage.unwrap_or_else(|| panic!("{said}")))
+    }
+
+    /// Ends them, and panics if one got no answer.
+    #[track_caller]
+    pub(crate) fn assert_none_lost(mut self, at_least: u32) {
+        let said = self.end();
         print!("{said}");
         let last = said.lines().last().unwrap_or_default();
         let sent =

@@ -27,4 +27,5 @@ mod matrix;
 mod refusals;
 mod rekeying;
 mod replicas;
+mod roaming;
 mod traffic;

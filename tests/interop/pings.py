@@ -2,7 +2,8 @@
 
   pings.py ADDRESS MILLISECONDS SECONDS    until then, or until SIGTERM
 
-Prints "sent N, answered N, lost N" at the end, and before it when the lost ones were sent.
+Prints "sent N, answered N, lost N" at the end, and before it when the lost ones were sent and how long it took from the last answered
+one before the longest outage to the first one after it.
 """
 
 import os
@@ -79,6 +80,12 @@ class Pings:
             wall_clock = time.time() - (time.monotonic() - self.sent_at[number])
             moment = time.strftime("%H:%M:%S", time.localtime(wall_clock)) + f".{int(wall_clock % 1 * 1000):03}"
             print(f"number {number}, sent at {moment}: {reason}")
+        outage, before = 0.0, None
+        for number in sorted(self.answered):
+            if before is not None and number > before + 1:
+                outage = max(outage, self.sent_at[number] - self.sent_at[before])
+            before = number
+        print(f"longest outage {outage * 1000:.0f} ms")
         print(f"sent {len(self.sent_at)}, answered {len(self.answered)}, lost {len(lost)}", flush=True)
 
 
