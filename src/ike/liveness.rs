@@ -10,6 +10,10 @@ use crate::time::Instant;
 /// An unprotected hint leads to a question at most this often, whatever their number and source (RFC 7296 §2.4).
 pub const BETWEEN_HINTS: Duration = Duration::from_secs(30);
 
+/// Where packets went both ways and now go out only, the peer is asked once after this time, or after twice the time that answers took so
+/// far: a NAT between may have forgotten us, and a gateway that is asked learns where we are.
+const SUDDEN_SILENCE: Duration = Duration::from_millis(1500);
+
 /// However small the configured interval is, the peer is not asked more often.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -27,14 +31,26 @@ const FIRST_WAIT_PERMILLE: u32 = 29;
 pub struct Liveness {
     interval: Option<Duration>,
     heard: Instant,
-    used: bool,
+    /// Since when packets have been sent and none has come.
+    used_since: Option<Instant>,
+    /// Packets came since the peer was last asked.
+    is_lively: bool,
+    /// How long it took lately until a packet came after one was sent: each longer time counts at once, shorter ones little by little.
+    usual: Duration,
     hinted: Option<Instant>,
 }
 
 impl Liveness {
     /// A peer that was heard at `now` and is asked after `interval` of silence; `None`: never on our own account.
     pub fn new(now: Instant, interval: Option<Duration>) -> Self {
-        let mut liveness = Self { interval: None, heard: now, used: false, hinted: None };
+        let mut liveness = Self {
+            interval: None,
+            heard: now,
+            used_since: None,
+            is_lively: false,
+            usual: Duration::ZERO,
+            hinted: None,
+        };
         liveness.adopt(interval);
         liveness
     }
@@ -47,18 +63,37 @@ impl Liveness {
     /// A fresh, authentic message or packet came: IKE or ESP, not a replay.
     pub fn heard(&mut self, now: Instant) {
         self.heard = self.heard.max(now);
-        self.used = false;
+        self.used_since = None;
+    }
+
+    /// The same, and it was a packet of a child SA.
+    pub fn heard_packet(&mut self, now: Instant) {
+        if let Some(since) = self.used_since {
+            let took = now.since(since);
+            let mean = self.usual.saturating_mul(7).saturating_add(took).checked_div(8).unwrap_or_default();
+            self.usual = took.max(mean);
+        }
+        self.heard(now);
+        self.is_lively = true;
+    }
+
+    /// The peer is asked. Until packets come again, their absence is no news.
+    pub fn asked(&mut self) {
+        self.is_lively = false;
     }
 
     /// Packets were sent to the peer.
-    pub fn used(&mut self) {
-        self.used = true;
+    pub fn used(&mut self, now: Instant) {
+        self.used_since.get_or_insert(now);
     }
 
     /// When to ask. An unused SA is asked half as often: nothing of ours is lost meanwhile, but the peer's side may want to reach us.
     pub fn due(&self) -> Option<Instant> {
         let interval = self.interval?;
-        Some(self.heard.after(if self.used { interval } else { interval.saturating_mul(2) }))
+        let Some(since) = self.used_since else { return Some(self.heard.after(interval.saturating_mul(2))) };
+        let due = self.heard.after(interval);
+        let sudden = since.after(self.usual.saturating_mul(2).max(SUDDEN_SILENCE));
+        Some(if self.is_lively { due.min(sudden) } else { due })
     }
 
     /// How a question is repeated: a dead peer is noticed this long after `due`. Requests that want more than a sign of life have more time.
@@ -101,25 +136,64 @@ mod tests {
     #[test]
     fn k2_104_the_peer_is_asked_when_packets_go_out_and_nothing_comes_back() {
         let mut liveness = Liveness::new(at(0), Some(Duration::from_secs(30)));
-        liveness.used();
+        liveness.used(at(0));
         assert_eq!(liveness.due(), Some(at(30)));
     }
 
     #[test]
     fn k2_104_inbound_life_puts_the_question_off() {
         let mut liveness = Liveness::new(at(0), Some(Duration::from_secs(30)));
-        liveness.used();
+        liveness.used(at(0));
         liveness.heard(at(20));
         assert_eq!(liveness.due(), Some(at(80)));
-        liveness.used();
+        liveness.used(at(0));
         assert_eq!(liveness.due(), Some(at(50)));
         assert_eq!(liveness.silence(at(45)), Duration::from_secs(25));
     }
 
     #[test]
+    fn n_04_packets_that_suddenly_come_no_more_are_asked_for_soon_and_once() {
+        let mut liveness = Liveness::new(at(0), Some(Duration::from_secs(30)));
+        liveness.heard_packet(at(10));
+        assert_eq!(liveness.due(), Some(at(70)), "nothing of ours is lost");
+        liveness.used(at(20));
+        liveness.used(at(21));
+        assert_eq!(liveness.due(), Some(at(20).after(SUDDEN_SILENCE)));
+        liveness.asked();
+        liveness.heard(at(22));
+        liveness.used(at(23));
+        assert_eq!(liveness.due(), Some(at(52)), "whoever answers and sends no packets has none to send");
+        liveness.heard_packet(at(23));
+        liveness.used(at(24));
+        assert_eq!(liveness.due(), Some(at(24).after(SUDDEN_SILENCE)));
+        let mut hasty = Liveness::new(at(0), Some(Duration::from_secs(1)));
+        hasty.heard_packet(at(10));
+        hasty.used(at(10));
+        assert_eq!(hasty.due(), Some(at(11)), "never later than without");
+    }
+
+    #[test]
+    fn n_04_where_answers_take_long_their_absence_is_no_news_for_longer() {
+        let mut liveness = Liveness::new(at(0), Some(Duration::from_secs(30)));
+        liveness.used(at(0));
+        liveness.heard_packet(at(4));
+        liveness.used(at(10));
+        assert_eq!(liveness.due(), Some(at(18)));
+        for second in 11..200 {
+            liveness.heard_packet(at(second));
+            liveness.used(at(second));
+        }
+        let wait = liveness.due().unwrap().since(at(199));
+        assert!(
+            wait >= Duration::from_secs(2) && wait < Duration::from_millis(2100),
+            "four seconds are forgotten: {wait:?}"
+        );
+    }
+
+    #[test]
     fn k2_104_without_an_interval_the_peer_is_not_asked() {
         let mut liveness = Liveness::new(at(0), None);
-        liveness.used();
+        liveness.used(at(0));
         assert_eq!(liveness.due(), None);
     }
 

@@ -80,9 +80,9 @@ impl Pings {
     }
 
     /// What a process in another place than a client's sends.
-    pub(crate) fn start_from(lab: &Lab, place: &str, address: &str) -> Self {
+    pub(crate) fn start_from(lab: &Lab, place: &str, source: &str, address: &str) -> Self {
         let mut command = lab.command(place, "python3");
-        let child = command.args([PINGS, address, "10", "600"]).stdout(Stdio::piped()).spawn();
+        let child = command.args([PINGS, address, "10", "600", source]).stdout(Stdio::piped()).spawn();
         Self { child: child.expect("python3 starts") }
     }
 

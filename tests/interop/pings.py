@@ -1,6 +1,6 @@
 """Sends one ICMP echo request every few milliseconds, on time, and tells what became of each.
 
-  pings.py ADDRESS MILLISECONDS SECONDS    until then, or until SIGTERM
+  pings.py ADDRESS MILLISECONDS SECONDS [SOURCE]    until then, or until SIGTERM
 
 Prints "sent N, answered N, lost N" at the end, and before it when the lost ones were sent and how long it took from the last answered
 one before the longest outage to the first one after it.
@@ -33,12 +33,13 @@ def request(identifier, number):
 
 
 class Pings:
-    def __init__(self, address, interval):
+    def __init__(self, address, interval, source=""):
         self.address, self.interval = address, interval
         self.identifier = os.getpid() & 0xFFFF
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self.socket.setblocking(False)
+        self.socket.bind((source, 0))
         self.sent_at, self.answered, self.errors = [], set(), {}
         self.stopped = False
 
@@ -81,7 +82,7 @@ class Pings:
             moment = time.strftime("%H:%M:%S", time.localtime(wall_clock)) + f".{int(wall_clock % 1 * 1000):03}"
             print(f"number {number}, sent at {moment}: {reason}")
         outage, before = 0.0, None
-        for number in sorted(self.answered):
+        for number in [*sorted(self.answered), *lost[-1:]]:
             if before is not None and number > before + 1:
                 outage = max(outage, self.sent_at[number] - self.sent_at[before])
             before = number
@@ -90,8 +91,8 @@ class Pings:
 
 
 match sys.argv[1:]:
-    case [address, milliseconds, seconds]:
-        pings = Pings(address, float(milliseconds) / 1000)
+    case [address, milliseconds, seconds, *source]:
+        pings = Pings(address, float(milliseconds) / 1000, *source)
         signal.signal(signal.SIGTERM, pings.stop)
         pings.run(float(seconds))
     case _:

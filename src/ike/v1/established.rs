@@ -138,13 +138,14 @@ impl Established {
         match report {
             DataReport::InboundSeen { child, spi } => {
                 self.heard(ctx);
+                self.liveness.heard_packet(ctx.now);
                 self.sign_came(ctx);
                 let Self { children, configuration, .. } = &mut *self;
                 if let Some(child) = children.iter_mut().find(|one| one.id == child) {
                     child.inbound_seen(ctx, spi, configuration);
                 }
             }
-            DataReport::OutboundSent { .. } => self.liveness.used(),
+            DataReport::OutboundSent { .. } => self.liveness.used(ctx.now),
             DataReport::Lifetime { child, mark } => self.used_up(ctx, child, mark),
             // It restarted, or keeps an SA that we forgot: untrusted, so it is asked.
             DataReport::UnknownSpi { .. } if self.liveness.take_hint(ctx.now) => self.probe(ctx),

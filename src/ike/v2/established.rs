@@ -205,14 +205,14 @@ impl Established {
         let is_ours = |child: ChildId| self.child.as_ref().is_some_and(|ours| ours.id == child);
         let flow = match report {
             DataReport::InboundSeen { child, spi } if is_ours(child) => {
-                self.liveness.heard(ctx.now);
+                self.liveness.heard_packet(ctx.now);
                 if let Some(child) = &mut self.child {
                     child.inbound_seen(ctx, spi);
                 }
                 Flow::Continue(())
             }
             DataReport::OutboundSent { child } if is_ours(child) => {
-                self.liveness.used();
+                self.liveness.used(ctx.now);
                 Flow::Continue(())
             }
             // RFC 7296 §2.8: an SA is not used beyond its lifetime.
@@ -441,7 +441,10 @@ impl Established {
         datagrams.iter().for_each(|message| ctx.transmit(self.path, message.clone()));
         let policy = match request {
             _ if self.closing.is_some() => CLOSING_POLICY,
-            Request::Liveness => self.liveness.question(),
+            Request::Liveness => {
+                self.liveness.asked();
+                self.liveness.question()
+            }
             Request::UpdateAddresses => Self::update_policy(),
             _ => ctx.profile.retransmission,
         };

@@ -23,7 +23,7 @@ fn at(seconds: u64) -> Instant {
 
 fn liveness() -> Liveness {
     let mut liveness = Liveness::new(at(0), Some(Duration::from_secs(30)));
-    liveness.used();
+    liveness.used(at(0));
     liveness
 }
 

@@ -108,6 +108,7 @@ impl Established {
     /// Asks for a sign of life, if the gateway announced that it gives one.
     pub(super) fn probe(&mut self, ctx: &mut Context<'_>) {
         if self.can_ask() {
+            self.liveness.asked();
             let numbers = self.current.dpd.ask(ctx.now, self.liveness.question(), ctx.random);
             self.ask(ctx, &numbers);
         }
@@ -120,6 +121,7 @@ impl Established {
         match self.current.dpd.handle_timeout(ctx.now, &self.liveness, ctx.random) {
             Due::Nothing => Flow::Continue(()),
             Due::Ask(numbers) => {
+                self.liveness.asked();
                 self.ask(ctx, &numbers);
                 Flow::Continue(())
             }
