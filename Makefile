@@ -62,6 +62,10 @@ interop: deps ## Against real strongSwan in network namespaces, with the table o
 soak: deps build ## Lifetimes of 20 s and a ping every 10 ms: none may be lost (SECONDS=600 VERSION=2; root)
 	scripts/soak.sh $(or $(SECONDS),600) $(or $(VERSION),2)
 
+.PHONY: flood
+flood: deps ## Ten million hostile datagrams at a live tunnel: memory, kept packets, answers to strangers (VPND_FLOOD=10000000; root)
+	cargo test --locked --release $(features) --test interop -- --ignored --exact flood::ten_million --nocapture
+
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Every fuzz target from its corpus for a few seconds (SECONDS_EACH=10)
 	scripts/fuzz-smoke.sh

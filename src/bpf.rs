@@ -84,6 +84,13 @@ impl Program {
         self.end(verdict);
     }
 
+    /// Runs the block if a word has a value, and passes over it if not. A block of more than 255 instructions is never passed over.
+    pub fn when(&mut self, (at, wanted): Condition, block: &Self) {
+        self.push(LOAD_WORD, at);
+        self.jump(EQUAL, wanted, 0, u8::try_from(block.instructions.len()).unwrap_or(0));
+        self.instructions.extend_from_slice(&block.instructions);
+    }
+
     /// Goes on only if all conditions of one of the alternatives hold; else ends with `verdict`.
     pub fn need_one_of(&mut self, alternatives: &[Vec<Condition>], verdict: u32) {
         let length = |alternative: &Vec<Condition>| alternative.len().saturating_mul(2).saturating_add(1);
@@ -145,7 +152,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn on(words: &'static [u32]) -> impl Fn(u32) -> Option<u32> {
+    fn on(words: &[u32]) -> impl Fn(u32) -> Option<u32> + '_ {
         move |at| words.get(usize::try_from(at / 4).unwrap()).copied()
     }
 
@@ -164,6 +171,15 @@ pub(crate) mod tests {
             (&[1], 0),
         ] {
             assert_eq!(run(&program, 12, on(words)), verdict, "{words:?}");
+        }
+        let mut block = Program::default();
+        block.end_if_no_bit(4, 2, 1);
+        block.need_one_of(&[vec![(8, 5)], vec![(8, 6)]], 2);
+        let mut guarded = Program::default();
+        guarded.when((0, 9), &block);
+        guarded.end(3);
+        for (words, verdict) in [(&[8_u32, 0, 0][..], 3), (&[9, 1, 5], 1), (&[9, 2, 4], 2), (&[9, 2, 6], 3)] {
+            assert_eq!(run(&guarded, 12, on(words)), verdict, "{words:?}");
         }
         let mut none = Program::default();
         none.need_one_of(&[], 7);

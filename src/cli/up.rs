@@ -13,6 +13,7 @@ use super::{Unusable, printed};
 use crate::config::report::escaped;
 use crate::config::{Config, LogFormat, LogLevel, Secrets};
 use crate::daemon::logging;
+use crate::daemon::sandbox;
 use crate::daemon::start::StartError;
 use crate::daemon::supervisor::{self, Outcome, RunOptions};
 use crate::ike::action::Failure;
@@ -90,6 +91,10 @@ fn prepare(arguments: &Arguments) -> Result<(Config, Secrets), Unusable> {
 fn bring_up(config: &Config, secrets: Secrets, arguments: &Arguments, clock: Clock) -> ExitKind {
     let level = arguments.log_level.map_or(config.log_level(), LogLevel::from);
     logging::start(level, arguments.log_format.map_or(config.log_format(), LogFormat::from));
+    if let Err(error) = sandbox::enter(config, &arguments.config, &arguments.state_directory) {
+        printed(writeln!(std::io::stderr(), "vpnd: {}", escaped(&error.to_string())));
+        return ExitKind::Privileges;
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

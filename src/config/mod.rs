@@ -15,8 +15,8 @@ mod tests;
 mod validate;
 
 pub use model::{
-    AddressMode, Children, Config, ControlSocket, Ikev1Settings, KillSwitch, LogFormat, LogLevel, Nftables, Spoken,
-    XauthAccount,
+    AddressMode, Children, Config, ControlSocket, Ikev1Settings, KillSwitch, LogFormat, LogLevel, Nftables, Sandbox,
+    Spoken, XauthAccount,
 };
 pub use profile::Secrets;
 pub use secret_source::{

@@ -48,6 +48,7 @@ pub struct Config {
     pub(super) log_level: LogLevel,
     pub(super) log_format: LogFormat,
     pub(super) control_socket: ControlSocket,
+    pub(super) sandbox: Sandbox,
 }
 
 /// Which IKE is spoken.
@@ -160,6 +161,24 @@ pub enum ControlSocket {
     At(PathBuf),
     /// Nowhere.
     Off,
+}
+
+/// Whether the process gives up what it does not need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sandbox {
+    /// As far as the kernel has the means; what it has not is told.
+    #[default]
+    Auto,
+    /// All of it, or vpnd does not start.
+    Required,
+    /// Nothing.
+    Off,
+}
+
+impl Sandbox {
+    /// All of them by name.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("required", Self::Required), ("off", Self::Off)];
 }
 
 impl LogLevel {
@@ -340,6 +359,11 @@ impl Config {
     /// Where a running vpnd is asked and told.
     pub const fn control_socket(&self) -> &ControlSocket {
         &self.control_socket
+    }
+
+    /// Whether the process gives up what it does not need.
+    pub const fn sandbox(&self) -> Sandbox {
+        self.sandbox
     }
 
     /// Our side of the child SA (TSi). Everything of the asked families when the gateway assigns the address.

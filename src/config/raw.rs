@@ -21,7 +21,7 @@ pub(super) struct Raw {
     pub(super) killswitch: KillSwitch,
     pub(super) log: Log,
     pub(super) control: Control,
-    pub(super) allow_weak: Option<At<bool>>,
+    pub(super) security: Security,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +96,12 @@ pub(super) struct Log {
 }
 
 #[derive(Debug, Default)]
+pub(super) struct Security {
+    pub(super) allow_weak: Option<At<bool>>,
+    pub(super) sandbox: Option<At<String>>,
+}
+
+#[derive(Debug, Default)]
 pub(super) struct Control {
     pub(super) socket: Option<At<String>>,
 }
@@ -132,7 +138,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("killswitch", &["enabled", "nftables"]),
     ("log", &["level", "format"]),
     ("control", &["socket"]),
-    ("security", &["allow_weak"]),
+    ("security", &["allow_weak", "sandbox"]),
 ];
 
 /// Sections that are planned: refused, since they would be missed in silence.
@@ -181,7 +187,7 @@ fn read_section(mut section: Section<'_, '_>, raw: &mut Raw) {
         "killswitch" => raw.killswitch = killswitch(&mut section),
         "log" => raw.log = log(&mut section),
         "control" => raw.control = control(&mut section),
-        _ => raw.allow_weak = section.flag("allow_weak"),
+        _ => raw.security = security(&mut section),
     }
     let name = section.name;
     section.finish(|key| places(key, name));
@@ -266,6 +272,13 @@ fn log(section: &mut Section<'_, '_>) -> Log {
 
 fn control(section: &mut Section<'_, '_>) -> Control {
     Control { socket: section.text("socket", "\"off\" or the path of a socket in quotes") }
+}
+
+fn security(section: &mut Section<'_, '_>) -> Security {
+    Security {
+        allow_weak: section.flag("allow_weak"),
+        sandbox: section.text("sandbox", "\"auto\", \"required\" or \"off\""),
+    }
 }
 
 fn unknown_section(name: &str, span: Range<usize>, is_table: bool, report: &mut Report) {

@@ -182,6 +182,15 @@ fn l_11_the_control_socket_is_where_the_file_says_or_nowhere() {
 }
 
 #[test]
+fn l_11_what_the_process_gives_up_is_a_choice() {
+    assert_eq!(config(SMALLEST).sandbox(), Sandbox::Auto);
+    for (name, expected) in Sandbox::NAMES {
+        assert_eq!(config(&with(&format!("[security]\nsandbox = \"{name}\"\n"))).sandbox(), *expected);
+    }
+    assert!(only_error(&with("[security]\nsandbox = \"on\"\n")).contains("sandbox"));
+}
+
+#[test]
 fn what_is_not_built_is_refused_and_not_forgotten() {
     for text in ["[dns]\n", "[metrics]\nlisten = \"127.0.0.1:9100\"\n"] {
         assert!(only_error(&with(text)).contains("not built yet"), "{text}");

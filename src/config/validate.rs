@@ -18,8 +18,8 @@ use crate::sa::nearest::nearest;
 /// A valid configuration, if nothing that it needs is missing. With errors in the report it must not be used.
 pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, report: &mut Report) -> Option<Config> {
     let spoken = negotiation::spoken(&raw.ike, report);
-    let ike = negotiation::ike(&raw.ike, &spoken, raw.allow_weak.as_ref(), report);
-    let esp = negotiation::esp(&raw.esp, &spoken, raw.allow_weak.as_ref(), report);
+    let ike = negotiation::ike(&raw.ike, &spoken, raw.security.allow_weak.as_ref(), report);
+    let esp = negotiation::esp(&raw.esp, &spoken, raw.security.allow_weak.as_ref(), report);
     let identities = peer::identities(&raw, variable, report);
     let gateway = peer::gateway(raw.gateway, report);
     let subnets = gateway.subnets.as_deref().unwrap_or_default();
@@ -28,6 +28,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
     let kill_switch = host::kill_switch(&raw.killswitch, &tun, report);
     let log = host::log(&raw.log, report);
     let control_socket = host::control_socket(&raw.control, report);
+    let sandbox = host::sandbox(&raw.security, report);
     let pairs = negotiation::pairs(local.address.as_ref(), &local.subnets, subnets);
     let children = negotiation::children(&raw.esp, &spoken, pairs, gateway.subnets_at.as_ref(), report);
     Some(Config {
@@ -63,6 +64,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
         log_level: log.0,
         log_format: log.1,
         control_socket,
+        sandbox,
     })
 }
 

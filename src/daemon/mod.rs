@@ -5,6 +5,7 @@ pub mod data_thread;
 pub mod logging;
 pub mod privilege;
 mod rivals;
+pub mod sandbox;
 pub mod start;
 mod status;
 pub mod supervisor;

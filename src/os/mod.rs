@@ -4,6 +4,7 @@
 
 mod address;
 pub mod clock;
+mod dns;
 pub mod host;
 mod netlink;
 pub mod network;
@@ -15,6 +16,7 @@ pub mod repair;
 pub mod resolve;
 pub mod route;
 mod rule;
+pub mod sandbox;
 pub mod sys;
 pub mod watch;
 

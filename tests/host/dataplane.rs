@@ -127,13 +127,13 @@ fn more_ike_than_anybody_hears_is_dropped_and_counted_and_esp_goes_on() {
     let pair = Pair::new("ipv4");
     pair.install(GCM);
     let to = pair.path(0);
-    for _ in 0..200 {
+    for _ in 0..400 {
         pair.ends[0].plane.sockets().send_ike(&to, b"flood").unwrap();
     }
     echo(&pair, "10.9.2.1", 1_000_000);
     let (_, inbound) = wait_for(pair.ends[1].plane.counters()).unwrap();
-    assert_eq!(inbound.path.ike, 200);
-    assert_eq!(inbound.unheard, 200 - 64);
+    assert_eq!(inbound.path.ike, 400);
+    assert_eq!(inbound.unheard, 400 - 256);
 }
 
 #[test]

@@ -10,6 +10,7 @@
 mod bridge;
 mod capture;
 mod failure;
+mod flood;
 mod gateway;
 mod grid;
 mod lab;
@@ -28,4 +29,5 @@ mod refusals;
 mod rekeying;
 mod replicas;
 mod roaming;
+mod sandbox;
 mod traffic;

@@ -76,12 +76,12 @@ impl VpndConfig {
         self
     }
 
-    fn write(&self, client: &Client<'_>) -> PathBuf {
+    pub(crate) fn write(&self, client: &Client<'_>) -> PathBuf {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let directory = client.directory().join(format!("config{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
         fs::create_dir(&directory).expect("a directory for the configuration");
         let mut text = String::new();
-        for table in ["gateway", "local", "ike", "esp", "tun", "killswitch", "security"] {
+        for table in ["gateway", "local", "ike", "esp", "tun", "killswitch", "control", "security"] {
             writeln!(text, "[{table}]").expect("a String takes everything");
             for (_, key, value) in self.values.iter().filter(|(known, _, _)| *known == table) {
                 writeln!(text, "{key} = {value}").expect("a String takes everything");
@@ -110,6 +110,14 @@ impl VpndConfig {
         let mut vpnd = self.start(client);
         vpnd.wait_until_up();
         vpnd
+    }
+
+    /// The same, and the file that it reads.
+    pub(crate) fn up_with_file(&self, client: &Client<'_>) -> (Vpnd, PathBuf) {
+        let file = self.write(client);
+        let mut vpnd = Vpnd::start(client, &file, PATIENCE);
+        vpnd.wait_until_up();
+        (vpnd, file)
     }
 
     /// Runs `vpnd repair`: its exit code and all it said.
@@ -166,7 +174,7 @@ impl Vpnd {
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("vpnd starts");
         let (sender, lines) = channel();

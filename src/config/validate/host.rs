@@ -1,9 +1,9 @@
-//! `[tun]`, `[killswitch]`, `[log]` and `[control]`: what is done to this machine.
+//! `[tun]`, `[killswitch]`, `[log]`, `[control]` and the sandbox of `[security]`: what is done to this machine.
 
 use std::path::PathBuf;
 
 use super::{choice, number};
-use crate::config::model::{ControlSocket, KillSwitch, LogFormat, LogLevel, Nftables};
+use crate::config::model::{ControlSocket, KillSwitch, LogFormat, LogLevel, Nftables, Sandbox};
 use crate::config::raw;
 use crate::config::report::Report;
 use crate::config::subnet::Subnet;
@@ -99,6 +99,10 @@ pub(super) fn control_socket(raw: &raw::Control, report: &mut Report) -> Control
         report.error(given.span.clone(), format!("the path of a socket is at most {LONGEST_SOCKET} octets long"), None);
     }
     ControlSocket::At(PathBuf::from(&given.value))
+}
+
+pub(super) fn sandbox(raw: &raw::Security, report: &mut Report) -> Sandbox {
+    raw.sandbox.as_ref().and_then(|given| choice(given, "sandbox", Sandbox::NAMES, report)).unwrap_or_default()
 }
 
 fn device(given: &At<String>, report: &mut Report) -> String {

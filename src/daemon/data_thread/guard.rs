@@ -10,13 +10,15 @@ use crate::time::Instant;
 /// IKE SAs whose messages are heard first. More than any tunnel has at once, successors and replaced ones included.
 const MAX_KNOWN: usize = 16;
 
-/// Messages a second that bear the number of an IKE SA of ours: whoever sees our packets can send these, and checking one costs microseconds.
-const KNOWN: Budget = Budget { a_second: 10_000, at_once: 10_000 };
-/// Other messages a second: what rekeying brings before we have sent under the new number, hints of a gateway that lost its memory, and junk.
+/// Messages a second that look like one of an IKE SA of ours: whoever sees our packets can send these, and checking one costs microseconds.
+const KNOWN: Budget = Budget { a_second: 20_000, at_once: 20_000 };
+/// Other messages a second: what rekeying brings before we have sent under the new number, hints in clear of a gateway that lost its memory, and junk.
 const UNKNOWN: Budget = Budget { a_second: 256, at_once: 512 };
 
 /// Datagrams a second from a gateway's address and without a known number, from which on it is a flood.
 const FLOOD: u64 = 1_000;
+/// Octets of the longest IKE message that is handed up. None is, without certificates, a tenth as long.
+pub(super) const LONGEST_MESSAGE: usize = 16 << 10;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long a filter is strict at least.
 const STRICT_FOR: Duration = Duration::from_secs(10);
@@ -101,11 +103,14 @@ impl Guard {
 
     /// Judges one IKE message by its first octets.
     pub(super) fn judge(&mut self, now: Instant, message: &[u8]) -> Verdict {
+        if message.len() > LONGEST_MESSAGE {
+            return Verdict::Drop;
+        }
         let is_known = initiator_spi(message).is_some_and(|spi| self.known.contains(&spi));
-        let bucket = if is_known {
+        let bucket = if is_known && may_be_authentic(message) {
             &mut self.known_messages
         } else {
-            self.fresh = self.fresh.saturating_add(1);
+            self.fresh = self.fresh.saturating_add(u64::from(!is_known));
             &mut self.unknown_messages
         };
         if bucket.take(now) { Verdict::Hear } else { Verdict::Drop }
@@ -156,6 +161,29 @@ pub(super) fn initiator_spi(message: &[u8]) -> Option<u64> {
     message.first_chunk().map(|octets| u64::from_be_bytes(*octets))
 }
 
+/// Whether a message of an IKE SA of ours can be one of the gateway's that changes anything: it is as long as it says, and encrypted unless it is of an
+/// exchange that begins in clear.
+fn may_be_authentic(message: &[u8]) -> bool {
+    const IKE_SA_INIT: u8 = 34;
+    const MAIN_MODE: u8 = 2;
+    const AGGRESSIVE_MODE: u8 = 4;
+    const ENCRYPTED: u8 = 46;
+    const ENCRYPTED_FRAGMENT: u8 = 53;
+    const IKEV1_FRAGMENT: u8 = 132;
+    let Some(([.., first, version, exchange, flags, _, _, _, _, a, b, c, d], _)) = message.split_first_chunk::<28>()
+    else {
+        return false;
+    };
+    if usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])) != Ok(message.len()) {
+        return false;
+    }
+    match version.wrapping_shr(4) {
+        1 => flags & 1 != 0 || *first == IKEV1_FRAGMENT || matches!(*exchange, MAIN_MODE | AGGRESSIVE_MODE),
+        2 => *exchange == IKE_SA_INIT || matches!(*first, ENCRYPTED | ENCRYPTED_FRAGMENT),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,19 +196,62 @@ mod tests {
         (0..count).map(|_| u32::from(guard.judge(now, message) == Verdict::Hear)).sum()
     }
 
-    const OURS: [u8; 8] = 0x0102_0304_0506_0708_u64.to_be_bytes();
+    /// The header of an encrypted message of an SA of ours, with nothing in it.
+    const OURS: [u8; 28] = ike([46, 0x20, 37, 0x20], 28);
     const JUNK: [u8; 8] = [9; 8];
+
+    const fn ike([first, version, exchange, flags]: [u8; 4], length: u8) -> [u8; 28] {
+        let mut header = [7; 28];
+        header[16] = first;
+        header[17] = version;
+        header[18] = exchange;
+        header[19] = flags;
+        header[24] = 0;
+        header[25] = 0;
+        header[26] = 0;
+        header[27] = length;
+        header
+    }
+
+    fn our_spi() -> u64 {
+        initiator_spi(&OURS).unwrap()
+    }
 
     #[test]
     fn messages_without_a_known_number_have_a_small_budget_and_take_nothing_from_the_others() {
         let mut guard = Guard::new();
-        guard.know(u64::from_be_bytes(OURS));
+        guard.know(our_spi());
         assert_eq!(heard(&mut guard, at(0), &JUNK, 100_000), UNKNOWN.at_once);
         assert_eq!(heard(&mut guard, at(0), &[], 100), 0, "what has no number at all is junk");
         assert_eq!(heard(&mut guard, at(0), &OURS, 5_000), 5_000);
         assert_eq!(heard(&mut guard, at(500), &JUNK, 100_000), UNKNOWN.a_second / 2);
         assert_eq!(heard(&mut guard, at(100_000), &JUNK, 100_000), UNKNOWN.at_once);
         assert_eq!(heard(&mut guard, at(100_000), &OURS, 100_000), KNOWN.at_once, "this is bounded, too");
+    }
+
+    #[test]
+    fn what_the_gateway_cannot_have_meant_is_not_heard_before_what_it_can() {
+        for (header, is_heard_first) in [
+            (OURS, true),
+            (ike([53, 0x20, 36, 0], 28), true),
+            (ike([33, 0x20, 34, 0x20], 28), true),
+            (ike([41, 0x20, 37, 0x20], 28), false),
+            (ike([46, 0x20, 37, 0x20], 27), false),
+            (ike([46, 0x30, 37, 0x20], 28), false),
+            (ike([8, 0x10, 5, 1], 28), true),
+            (ike([132, 0x10, 5, 0], 28), true),
+            (ike([5, 0x10, 2, 0], 28), true),
+            (ike([11, 0x10, 5, 0], 28), false),
+        ] {
+            let mut guard = Guard::new();
+            guard.know(our_spi());
+            let first = heard(&mut guard, at(0), &header, 2_000) > UNKNOWN.at_once;
+            assert_eq!(first, is_heard_first, "{header:x?}");
+        }
+        let mut guard = Guard::new();
+        guard.know(our_spi());
+        let long = [&OURS[..], &[0; LONGEST_MESSAGE]].concat();
+        assert_eq!(guard.judge(at(0), &long), Verdict::Drop);
     }
 
     #[test]
@@ -223,7 +294,7 @@ mod tests {
         heard(&mut guard, at(0), &JUNK, 1_000);
         assert!(guard.look(at(1), 0));
         let mut guard = Guard::new();
-        guard.know(u64::from_be_bytes(OURS));
+        guard.know(our_spi());
         heard(&mut guard, at(0), &OURS, 5_000);
         assert!(!guard.look(at(1), 0));
     }

@@ -30,8 +30,8 @@ use crate::os::clock::Clock;
 use crate::sa::command::{DataCommand, DataReport};
 use crate::sa::path::Path;
 
-/// IKE messages that wait for the control thread; more are dropped and counted, and IKE repeats them.
-pub const MAX_WAITING_MESSAGES: usize = 64;
+/// IKE messages that wait for the control thread, at most 16 KiB each; more are dropped and counted, and IKE repeats them.
+pub const MAX_WAITING_MESSAGES: usize = 256;
 
 /// News that wait for the control thread; further ones wait in the threads.
 pub const MAX_WAITING_NEWS: usize = 256;
