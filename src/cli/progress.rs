@@ -163,6 +163,16 @@ fn words(progress: &Progress) -> (&'static str, String) {
         Progress::Down { was_up: false, remote, .. } => ("failed", format!("with {remote}")),
         Progress::Displaced { identity, .. } => ("displaced", format!("another client is {identity}, too")),
         Progress::HostFailed { .. } => ("failed", "on this host".into()),
+        Progress::HandedOver { process } => ("handed over", format!("to process {process}: the tunnel goes on there")),
+        Progress::TookOver { process, waited, is_up, differing } => {
+            let what = if *is_up { "the tunnel goes on" } else { "its tunnel was not up" };
+            let waited = format!("packets waited {:.1} ms", waited.as_secs_f64() * 1000.0);
+            let differing = match differing.as_slice() {
+                [] => String::new(),
+                keys => format!("; a new session is made for {}", keys.join(", ")),
+            };
+            ("took over", format!("from process {process}: {what}, {waited}{differing}"))
+        }
         Progress::SuccessionBegun { reason } => ("succession", format!("a second session is made: {}", why(*reason))),
         Progress::SuccessionFailed { reason, cause } => {
             let (phase, detail) = words(cause);
@@ -229,6 +239,11 @@ fn as_json(elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>
             ("displaced", json!({ "remote": remote.to_string(), "identity": identity.to_string() }))
         }
         Progress::HostFailed { .. } => ("host_failed", json!({})),
+        Progress::HandedOver { process } => ("handed_over", json!({ "process": process })),
+        Progress::TookOver { process, waited, is_up, differing } => {
+            let waited = waited.as_secs_f64() * 1000.0;
+            ("took_over", json!({ "process": process, "waited_ms": waited, "is_up": is_up, "differing": differing }))
+        }
         Progress::SuccessionBegun { reason } => ("succession_begun", json!({ "reason": reason_name(*reason) })),
         Progress::SuccessionFailed { reason, cause } => {
             ("succession_failed", json!({ "reason": reason_name(*reason), "cause": as_json(elapsed, cause, None) }))

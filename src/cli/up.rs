@@ -15,7 +15,7 @@ use crate::config::{Config, LogFormat, LogLevel, Secrets};
 use crate::daemon::logging;
 use crate::daemon::sandbox;
 use crate::daemon::start::StartError;
-use crate::daemon::supervisor::{self, Outcome, RunOptions};
+use crate::daemon::supervisor::{self, Outcome, RunOptions, Running};
 use crate::ike::action::Failure;
 use crate::io::tun::TunError;
 use crate::os::clock::Clock;
@@ -45,6 +45,9 @@ pub(super) struct Arguments {
     /// Where changes to this host are recorded, to be taken back after a crash
     #[arg(long, value_name = "DIRECTORY", default_value = DEFAULT_DIRECTORY)]
     state_directory: PathBuf,
+    /// Do not go on with the tunnel of a vpnd that runs already, but say that it runs
+    #[arg(long)]
+    no_takeover: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -106,6 +109,7 @@ fn bring_up(config: &Config, secrets: Secrets, arguments: &Arguments, clock: Clo
     let options = RunOptions {
         wait: arguments.wait.map(Duration::from_secs),
         state_directory: arguments.state_directory.clone(),
+        running: if arguments.no_takeover { Running::Leave } else { Running::TakeOver },
     };
     let mut printer = Printer::new(config, clock, form);
     let ended = runtime.block_on(supervisor::run(config, secrets, &options, &mut |progress| printer.tell(progress)));
@@ -121,7 +125,7 @@ fn bring_up(config: &Config, secrets: Secrets, arguments: &Arguments, clock: Clo
 
 fn conclude(outcome: Outcome, config: &Config, options: &RunOptions) -> Option<Diagnosis> {
     match outcome {
-        Outcome::Closed { .. } => None,
+        Outcome::Closed { .. } | Outcome::HandedOver { .. } => None,
         Outcome::GaveUp(last) => {
             let waited = options.wait.unwrap_or_default();
             let told = last.and_then(|progress| match progress {

@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod data_thread;
+mod handover;
 pub mod logging;
 pub mod privilege;
 mod rivals;

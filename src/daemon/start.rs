@@ -31,6 +31,25 @@ pub enum StartError {
     },
     /// No thread could be started.
     Threads(io::Error),
+    /// A vpnd runs with the same device, and is to be left alone.
+    Runs {
+        /// The device.
+        device: String,
+        /// Its number, where it can be known.
+        process: Option<i32>,
+    },
+    /// A vpnd that runs with the same device keeps it.
+    NotHandedOver {
+        /// Why.
+        reason: String,
+    },
+    /// What the running vpnd handed over could not be taken; it has everything again.
+    NotTakenOver {
+        /// Its own number.
+        process: u32,
+        /// Why.
+        reason: String,
+    },
     /// No signal could be waited for.
     Signals(io::Error),
     /// The configured control socket cannot be opened.
@@ -50,6 +69,21 @@ impl fmt::Display for StartError {
             Self::Socket { port: None, error } => write!(f, "no UDP socket can be opened ({error})"),
             Self::Threads(error) => write!(f, "the threads of the packet path could not be started ({error})"),
             Self::Control(error) => error.fmt(f),
+            Self::Runs { device, process } => write!(
+                f,
+                "a vpnd{} runs with the device {device:?}. Without --no-takeover this one would go on with its tunnel; `vpnd status` tells how \
+                 that stands. Or end it first, or set another `[tun] name`",
+                process.map(|process| format!(" (process {process})")).unwrap_or_default()
+            ),
+            Self::NotHandedOver { reason } => write!(
+                f,
+                "a vpnd that runs with the same device does not hand it over: {reason}. It is as it was. End it first to start anew"
+            ),
+            Self::NotTakenOver { process, reason } => write!(
+                f,
+                "process {process} goes on: what it handed over could not be taken ({reason}). `vpnd reload` changes a running tunnel; \
+                 to start anew, end that process first"
+            ),
             Self::Signals(error) => write!(f, "signals cannot be waited for ({error})"),
         }
     }

@@ -1,5 +1,7 @@
 //! Runs one tunnel: gives it time, names, datagrams and signals, and carries out what it wants done. It knows no protocol rule.
 
+mod handover;
+
 use std::future::Future;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use crate::config::{self, Children, Config, Secrets};
 use crate::crypto::random::Random;
 use crate::daemon::control::{Call, Control, Request};
 use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, Halves};
+use crate::daemon::handover::{Offer, Pending, Reach, ask, find};
 use crate::daemon::privilege::{protect_memory, require_net_admin};
 use crate::daemon::rivals::Rivals;
 use crate::daemon::start::{StartError, open_control, open_sockets};
@@ -52,6 +55,17 @@ pub struct RunOptions {
     pub wait: Option<Duration>,
     /// Where the record of the host's changes is kept.
     pub state_directory: PathBuf,
+    /// What is done about a vpnd that runs with the same device.
+    pub running: Running,
+}
+
+/// What is done about a vpnd that runs with the same device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Running {
+    /// Its SAs and all else are taken over.
+    TakeOver,
+    /// It is left alone: nothing is started.
+    Leave,
 }
 
 /// How a tunnel ended.
@@ -66,6 +80,11 @@ pub enum Outcome {
     GaveUp(Option<Progress>),
     /// It cannot go on: the device is gone.
     Broken(String),
+    /// Another process goes on with it; nothing on the host was touched.
+    HandedOver {
+        /// Its own number.
+        process: u32,
+    },
 }
 
 /// Runs the tunnel of `config` until it is told to end or gives up. Everything on the host is undone when this returns.
@@ -80,6 +99,34 @@ pub async fn run(
 ) -> Result<Outcome, StartError> {
     require_net_admin()?;
     protect_memory();
+    match find_running(config, options).await? {
+        Some(offer) => handover::take_over(config, secrets, options, *offer, tell).await,
+        None => start(config, secrets, options, tell).await,
+    }
+}
+
+/// What a vpnd that runs with the same device offers, if there is one.
+async fn find_running(config: &Config, options: &RunOptions) -> Result<Option<Box<Offer>>, StartError> {
+    let Some(path) = crate::daemon::control::path(config, &options.state_directory) else { return Ok(None) };
+    if options.running == Running::Leave {
+        return match find(&path).await {
+            Some(process) => Err(StartError::Runs { device: config.device().to_owned(), process }),
+            None => Ok(None),
+        };
+    }
+    match ask(&path).await {
+        Reach::Nobody => Ok(None),
+        Reach::Offered(offer) => Ok(Some(offer)),
+        Reach::Refused(reason) => Err(StartError::NotHandedOver { reason }),
+    }
+}
+
+async fn start(
+    config: &Config,
+    secrets: Secrets,
+    options: &RunOptions,
+    tell: &mut dyn FnMut(&Progress),
+) -> Result<Outcome, StartError> {
     let clock = Clock::start();
     let sockets = open_sockets(config)?;
     let device = Tun::open(config.device())?;
@@ -126,6 +173,8 @@ pub async fn run(
         outcome: None,
         network_changed: None,
         slept: Duration::ZERO,
+        handing: None,
+        state_directory: options.state_directory.clone(),
     };
     Ok(driver.run(events, signals).await)
 }
@@ -169,6 +218,9 @@ struct Driver<'a> {
     network_changed: Option<Instant>,
     /// How long the host has slept, as far as the tunnel knows.
     slept: Duration,
+    /// A process that wants everything.
+    handing: Option<Pending>,
+    state_directory: PathBuf,
 }
 
 impl Driver<'_> {
@@ -180,6 +232,7 @@ impl Driver<'_> {
         let mut told_to_close = false;
         let outcome = loop {
             self.settle().await;
+            self.hand_over(&mut events).await;
             if let Some(outcome) = self.outcome.take() {
                 break outcome;
             }
@@ -187,6 +240,7 @@ impl Driver<'_> {
             let timeout = self.tunnel.poll_timeout().map(|at| self.clock.until(at));
             let settled = self.network_changed.map(|at| self.clock.until(at));
             let give_up = self.give_up.map(|at| self.clock.until(at));
+            let hands_over = self.hands_over_at().map(|at| self.clock.until(at));
             tokio::select! {
                 _ = signals.terminate.recv() => self.close(&mut told_to_close),
                 _ = signals.interrupt.recv() => self.close(&mut told_to_close),
@@ -207,6 +261,7 @@ impl Driver<'_> {
                 () = sleep(Some(LONGEST_SLEEP)) => {}
                 () = sleep(timeout) => self.tunnel.handle_timeout(self.clock.now()),
                 () = sleep(give_up) => self.stop_trying(),
+                () = sleep(hands_over) => {}
             }
         };
         // Taking back needs a descriptor, as closing did; these came after that and may have had the last ones.
@@ -222,6 +277,7 @@ impl Driver<'_> {
         let cleaned = match outcome {
             Outcome::Broken(_) => self.host.apply(&HostPlan::closed(&self.host_settings)).await,
             Outcome::Closed { .. } | Outcome::GaveUp(_) => self.host.undo().await,
+            Outcome::HandedOver { .. } => return,
         };
         if let Err(error) = cleaned {
             (self.tell)(&Progress::Notice(format!("not everything on the host could be taken back: {error}")));
@@ -239,6 +295,9 @@ impl Driver<'_> {
                 let counters = self.data.counters().await.ok();
                 let device = &self.host_settings.device;
                 status::answer(device, &self.tunnel.status(), counters.as_ref(), self.control.as_ref())
+            }
+            Request::Handover { process, format, namespace } => {
+                return self.asked_for_everything(caller, handover::Asked { process, format, namespace });
             }
         };
         if let Err(error) = caller.answer(&answer) {

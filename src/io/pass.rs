@@ -10,9 +10,6 @@ use std::ptr;
 /// Descriptors in one message, at most.
 pub const MOST: usize = 8;
 
-/// Octets of a message that is received with descriptors, at most; what is longer comes with the next ones.
-const ROOM: usize = 4096;
-
 const DATA: usize = MOST.saturating_mul(mem::size_of::<RawFd>());
 
 /// Memory for the ancillary data, aligned as the kernel's header for it wants.
@@ -56,12 +53,11 @@ pub fn send(socket: BorrowedFd<'_>, octets: &[u8], descriptors: &[BorrowedFd<'_>
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// Receives what was sent last, as far as it is there: its octets, none when the other side has closed, and the descriptors that came with them.
+/// Receives into `octets` what is there: how many, none when the other side has closed, and the descriptors that came with them.
 ///
 /// # Errors
 /// What the kernel says; `InvalidData` when more descriptors came than there may be, which are closed then.
-pub fn receive(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
-    let mut octets = vec![0_u8; ROOM];
+pub fn receive(socket: BorrowedFd<'_>, octets: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut control = Control([0; DATA.saturating_add(32)]);
     let mut part = libc::iovec { iov_base: octets.as_mut_ptr().cast(), iov_len: octets.len() };
     // SAFETY: all zero is a valid msghdr.
@@ -92,8 +88,7 @@ pub fn receive(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     if message.msg_flags & libc::MSG_CTRUNC != 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "more descriptors than there may be"));
     }
-    octets.truncate(received);
-    Ok((octets, descriptors))
+    Ok((received, descriptors))
 }
 
 #[cfg(test)]
@@ -108,8 +103,11 @@ mod tests {
         let (one, other) = UnixStream::pair().unwrap();
         let (mut near, far) = UnixStream::pair().unwrap();
         assert_eq!(send(one.as_fd(), b"two of them", &[far.as_fd(), one.as_fd()]).unwrap(), 11);
-        let (octets, mut descriptors) = receive(other.as_fd()).unwrap();
-        assert_eq!((octets.as_slice(), descriptors.len()), (b"two of them".as_slice(), 2));
+        let mut octets = [0; 11];
+        let (count, mut descriptors) = receive(other.as_fd(), &mut octets[..1]).unwrap();
+        assert_eq!((count, octets[0], descriptors.len()), (1, b't', 2));
+        let (count, none) = receive(other.as_fd(), &mut octets[1..]).unwrap();
+        assert_eq!((count, &octets, none.len()), (10, b"two of them", 0));
         drop(far);
         near.write_all(b"x").unwrap();
         let mut octet = [0];
@@ -122,9 +120,10 @@ mod tests {
         let (one, other) = UnixStream::pair().unwrap();
         send(one.as_fd(), b"plain", &[]).unwrap();
         drop(one);
-        let (octets, descriptors) = receive(other.as_fd()).unwrap();
-        assert_eq!((octets.as_slice(), descriptors.len()), (b"plain".as_slice(), 0));
-        assert!(receive(other.as_fd()).unwrap().0.is_empty());
+        let mut octets = [0; 20];
+        let (count, descriptors) = receive(other.as_fd(), &mut octets).unwrap();
+        assert_eq!((&octets[..count], descriptors.len()), (b"plain".as_slice(), 0));
+        assert_eq!(receive(other.as_fd(), &mut octets).unwrap().0, 0);
     }
 
     #[test]

@@ -119,6 +119,8 @@ impl Tunnel {
             return Ok(tunnel);
         };
         tunnel.current.state = State::Connected(Box::new(tunnel.connected_again(connected)?));
+        // What is set of the host is as the process before had it.
+        tunnel.configure(Which::Current);
         if let Some(reason) = succession {
             tunnel.start_successor(now, reason);
         }

@@ -149,6 +149,11 @@ impl Tunnel {
         }
     }
 
+    /// What it was told to do.
+    pub const fn settings(&self) -> &Arc<TunnelSettings> {
+        &self.settings
+    }
+
     /// The resolver's answer for this name. What was not asked last is not used.
     pub fn handle_resolved(&mut self, now: Instant, name: &str, answer: Result<Vec<IpAddr>, String>) {
         let is_it = |line: &Line| matches!(&line.state, State::Resolving(Host::Name(asked)) if asked == name);

@@ -174,6 +174,22 @@ pub enum Progress {
         /// The operating system's words.
         reason: String,
     },
+    /// Everything of another process that ran before was taken over.
+    TookOver {
+        /// Its own number.
+        process: u32,
+        /// How long packets waited.
+        waited: Duration,
+        /// Whether its tunnel was up, and goes on.
+        is_up: bool,
+        /// Keys of the configuration whose values are others now: a new session is made for them.
+        differing: Vec<String>,
+    },
+    /// Another process took everything over; this one ends.
+    HandedOver {
+        /// Its own number.
+        process: u32,
+    },
     /// The next attempt comes after this wait.
     Waiting {
         /// How long.

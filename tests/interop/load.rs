@@ -74,8 +74,13 @@ pub(crate) struct Pings {
 
 impl Pings {
     pub(crate) fn start(client: &Client<'_>, address: &str) -> Self {
+        Self::start_every(client, address, "10")
+    }
+
+    /// One every so many milliseconds.
+    pub(crate) fn start_every(client: &Client<'_>, address: &str, milliseconds: &str) -> Self {
         let mut command = client.command("python3");
-        let child = command.args([PINGS, address, "10", "600"]).stdout(Stdio::piped()).spawn();
+        let child = command.args([PINGS, address, milliseconds, "600"]).stdout(Stdio::piped()).spawn();
         Self { child: child.expect("python3 starts") }
     }
 
@@ -113,7 +118,7 @@ impl Pings {
         let sent =
             last.strip_prefix("sent ").and_then(|rest| rest.split(',').next()).and_then(|sent| sent.parse().ok());
         assert!(sent.is_some_and(|sent: u32| sent >= at_least), "fewer than {at_least}: {said}");
-        assert!(last.ends_with(", lost 0"), "{said}");
+        assert!(last.ends_with(", lost 0") && said.contains("duplicated 0\n"), "{said}");
     }
 }
 

@@ -18,6 +18,7 @@ mod load;
 mod vpnd;
 
 mod cleanup;
+mod handover;
 mod handshake;
 mod identities;
 mod idle;

@@ -2,7 +2,7 @@
 
   pings.py ADDRESS MILLISECONDS SECONDS [SOURCE]    until then, or until SIGTERM
 
-Prints "sent N, answered N, lost N" at the end, and before it when the lost ones were sent and how long it took from the last answered
+Prints "sent N, answered N, lost N" at the end, and before it how many answers came twice, when the lost ones were sent and how long it took from the last answered
 one before the longest outage to the first one after it.
 """
 
@@ -41,6 +41,7 @@ class Pings:
         self.socket.setblocking(False)
         self.socket.bind((source, 0))
         self.sent_at, self.answered, self.errors = [], set(), {}
+        self.duplicated = 0
         self.stopped = False
 
     def stop(self, *_):
@@ -65,6 +66,7 @@ class Pings:
             message = packet[(packet[0] & 15) * 4 :]
             kind, _, _, identifier, _, number = struct.unpack_from("!BBHHHI", message)
             if (kind, identifier) == (ECHO_REPLY, self.identifier):
+                self.duplicated += number in self.answered
                 self.answered.add(number)
 
     def run(self, seconds):
@@ -87,6 +89,7 @@ class Pings:
                 outage = max(outage, self.sent_at[number] - self.sent_at[before])
             before = number
         print(f"longest outage {outage * 1000:.0f} ms")
+        print(f"duplicated {self.duplicated}")
         print(f"sent {len(self.sent_at)}, answered {len(self.answered)}, lost {len(lost)}", flush=True)
 
 

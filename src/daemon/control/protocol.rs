@@ -19,11 +19,28 @@ pub const LONGEST_REQUEST: usize = 4096;
 pub enum Request {
     /// How does the tunnel stand?
     Status,
+    /// Hand everything over to this process; the connection is spoken otherwise from here on.
+    Handover {
+        /// Its own number.
+        process: u32,
+        /// The format that it reads.
+        format: u64,
+        /// The inode of its network namespace.
+        namespace: u64,
+    },
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
+
+/// A later release may say more.
+#[derive(Deserialize)]
+struct HandoverTo {
+    process: u32,
+    format: u64,
+    namespace: u64,
+}
 
 /// Why there is no request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +111,8 @@ impl Request {
         };
         match &*name {
             "status" => arguments_of("status", arguments).map(|Nothing {}| Self::Status),
+            "handover" => arguments_of("handover", arguments)
+                .map(|HandoverTo { process, format, namespace }| Self::Handover { process, format, namespace }),
             _ => Err(BadRequest::Unknown),
         }
     }
@@ -102,6 +121,10 @@ impl Request {
     pub fn to_line(&self) -> Vec<u8> {
         line(&match self {
             Self::Status => json!({ "version": VERSION, "status": {} }),
+            Self::Handover { process, format, namespace } => json!({
+                "version": VERSION,
+                "handover": { "process": process, "format": format, "namespace": namespace },
+            }),
         })
     }
 }

@@ -201,6 +201,10 @@ impl InboundThread {
                 }
                 Ok(InboundOrder::Hold(hold, ack)) => {
                     self.hold = hold;
+                    // That of the process before may know other numbers.
+                    if hold == Hold::Flowing {
+                        self.filter();
+                    }
                     let _ = ack.send(());
                 }
                 Ok(InboundOrder::Export(ack)) => {

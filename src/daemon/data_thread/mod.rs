@@ -210,6 +210,11 @@ impl Halves {
         let (outbound, inbound) = (OutboundPath::restore(outbound, random)?, InboundPath::restore(inbound)?);
         Ok(Self { outbound, inbound, gateways, hold: Hold::Held })
     }
+
+    /// From where datagrams are let in.
+    pub fn gateways(&self) -> &[Gateway] {
+        &self.gateways
+    }
 }
 
 /// One thread as the control thread sees it. Without it the thread ends: the channel is closed first, then the thread is woken to see it.
