@@ -215,9 +215,9 @@ impl Default for RetransmissionPolicy {
     fn default() -> Self {
         Self {
             first: Duration::from_millis(500),
-            growth_percent: 180,
+            growth_percent: 150,
             longest: Duration::from_secs(20),
-            repetitions: 8,
+            repetitions: 10,
             jitter_percent: 20,
         }
     }

@@ -217,11 +217,11 @@ fn k1_021_the_initiator_repeats_until_it_is_answered_and_gives_up_by_name() {
     let check = |client: &mut Client, phase: Phase| {
         let first = client.last();
         let repeated = client.wait(300_000);
-        assert_eq!(repeated.len(), 8);
+        assert_eq!(repeated.len(), 10);
         assert!(repeated.iter().all(|sent| *sent == first), "each repetition has the same octets and the same path");
         let repetitions = |event: &&Event| matches!(event, Event::Repeating { exchange, .. } if *exchange == phase);
-        assert_eq!(client.events.iter().filter(repetitions).count(), 8);
-        let Some(Failure::NoAnswer { phase: named, sent: 9, hints, .. }) = client.failure() else {
+        assert_eq!(client.events.iter().filter(repetitions).count(), 10);
+        let Some(Failure::NoAnswer { phase: named, sent: 11, hints, .. }) = client.failure() else {
             panic!("{:?}", client.failure())
         };
         assert_eq!((*named, hints.len()), (phase, 0));

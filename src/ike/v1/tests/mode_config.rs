@@ -161,9 +161,9 @@ fn k1_022_the_request_is_repeated_and_given_up_by_name() {
     let (mut client, ..) = asked(profile());
     let request = client.last();
     let repeated = client.wait(300_000);
-    assert_eq!(repeated.len(), 8 + 1, "and a goodbye");
-    assert!(repeated[..8].iter().all(|sent| *sent == request));
-    assert!(matches!(client.failure(), Some(Failure::NoAnswer { phase: Phase::ModeConfig, sent: 9, .. })));
+    assert_eq!(repeated.len(), 10 + 1, "and a goodbye");
+    assert!(repeated[..10].iter().all(|sent| *sent == request));
+    assert!(matches!(client.failure(), Some(Failure::NoAnswer { phase: Phase::ModeConfig, sent: 11, .. })));
 }
 
 #[test]

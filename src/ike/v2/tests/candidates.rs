@@ -168,7 +168,7 @@ fn silence_of_all_candidates_is_no_answer_to_ike_auth() {
     client.receive(path_500(), &Gateway::new(2).answer(&request).response);
     client.wait(300_000);
     let failure = client.failure().unwrap();
-    assert!(matches!(failure, Failure::NoAnswer { phase: Phase::Auth, sent: 9, .. }), "{failure:?}");
+    assert!(matches!(failure, Failure::NoAnswer { phase: Phase::Auth, sent: 11, .. }), "{failure:?}");
     assert_eq!(client.events.iter().filter(|event| matches!(event, Event::Ended(_))).count(), 1);
 }
 

@@ -90,14 +90,14 @@ fn k2_030_retransmission_is_bit_identical_grows_and_ends_with_no_answer() {
             moments.push(next.since_start());
         }
     }
-    assert_eq!(client.sent.len(), 9);
+    assert_eq!(client.sent.len(), 11);
     assert!(client.sent.iter().all(|sent| *sent == client.sent[0]));
     let waits: Vec<_> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(waits.windows(2).all(|pair| pair[1] >= pair[0]), "{waits:?}");
     let repeated =
         client.events.iter().filter(|event| matches!(event, Event::Repeating { exchange: Phase::SaInit, .. }));
-    assert_eq!(repeated.count(), 8);
-    let Some(Failure::NoAnswer { phase: Phase::SaInit, sent: 9, waited, hints }) = client.failure() else {
+    assert_eq!(repeated.count(), 10);
+    let Some(Failure::NoAnswer { phase: Phase::SaInit, sent: 11, waited, hints }) = client.failure() else {
         panic!("{:?}", client.failure())
     };
     assert_eq!(*waited, client.now.since_start());
@@ -549,7 +549,7 @@ fn k2_031_a_refusal_is_the_reason_when_the_patience_ends_before_its_grace() {
     let mut client = Client::new(impatient);
     let request = client.last_message().to_vec();
     client.receive(path_500(), &notified(&request, Notify::new(NotifyType::NO_PROPOSAL_CHOSEN)));
-    client.wait(1_399);
+    client.wait(1_249);
     assert!(client.failure().is_none());
     client.wait(1);
     assert!(matches!(client.failure(), Some(Failure::IkeProposalRefused { .. })), "{:?}", client.failure());

@@ -270,9 +270,9 @@ fn k1_021_a_first_message_without_answer_is_repeated_bit_for_bit_and_then_given_
     let request = client.last_sent();
     let repeated = client.wait(300_000);
     let (deletes, repeated): (Vec<_>, Vec<_>) = repeated.into_iter().partition(|message| *message != request);
-    assert_eq!(repeated.len(), 8);
+    assert_eq!(repeated.len(), 10);
     assert_eq!(deletes.len(), 1);
-    let Some(Failure::NoAnswer { phase: Phase::QuickMode, sent: 9, hints, .. }) = client.failure() else {
+    let Some(Failure::NoAnswer { phase: Phase::QuickMode, sent: 11, hints, .. }) = client.failure() else {
         panic!("{:?}", client.told())
     };
     assert!(hints.is_empty());
