@@ -279,6 +279,7 @@ const fn why(reason: Reason) -> &'static str {
         Reason::Settings => "the settings changed",
         Reason::Expiring => "the one in use cannot be kept for long",
         Reason::Return => "a gateway that comes first may be back",
+        Reason::Silence => "the gateway does not answer",
     }
 }
 
@@ -287,6 +288,7 @@ const fn reason_name(reason: Reason) -> &'static str {
         Reason::Settings => "settings",
         Reason::Expiring => "expiring",
         Reason::Return => "return",
+        Reason::Silence => "silence",
     }
 }
 

@@ -26,6 +26,10 @@ const GROWTH_PERCENT: u32 = 140;
 /// The first of eight waits that grow so.
 const FIRST_WAIT_PERMILLE: u32 = 29;
 
+/// A request that was sent more often than this, while nothing came, is a reason to look for another way: on a link that loses every third packet each
+/// way one in thirty is.
+const SUSPICIOUS: u32 = 4;
+
 /// What is known of the peer's life.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Liveness {
@@ -38,6 +42,7 @@ pub struct Liveness {
     /// How long it took lately until a packet came after one was sent: each longer time counts at once, shorter ones little by little.
     usual: Duration,
     hinted: Option<Instant>,
+    suspected: bool,
 }
 
 impl Liveness {
@@ -50,6 +55,7 @@ impl Liveness {
             is_lively: false,
             usual: Duration::ZERO,
             hinted: None,
+            suspected: false,
         };
         liveness.adopt(interval);
         liveness
@@ -64,6 +70,7 @@ impl Liveness {
     pub fn heard(&mut self, now: Instant) {
         self.heard = self.heard.max(now);
         self.used_since = None;
+        self.suspected = false;
     }
 
     /// The same, and it was a packet of a child SA.
@@ -80,6 +87,16 @@ impl Liveness {
     /// The peer is asked. Until packets come again, their absence is no news.
     pub fn asked(&mut self) {
         self.is_lively = false;
+    }
+
+    /// A request was sent for the `sent`-th time, and for the first time `waited` ago.
+    pub fn unanswered(&mut self, now: Instant, sent: u32, waited: Duration) {
+        self.suspected |= sent > SUSPICIOUS && self.silence(now) >= waited;
+    }
+
+    /// Whether the peer is probably dead, though it may still answer: nothing came since a request was sent for the first of many times.
+    pub const fn is_suspected(&self) -> bool {
+        self.suspected
     }
 
     /// Packets were sent to the peer.
@@ -215,6 +232,20 @@ mod tests {
             assert!(waited >= whole * 99 / 100 && waited <= whole * 11 / 10, "{interval}: {waited:?}");
             assert_eq!(sent, 8);
         }
+    }
+
+    #[test]
+    fn many_requests_without_an_answer_or_any_packet_make_a_suspicion_and_life_ends_it() {
+        let mut liveness = Liveness::new(at(0), Some(Duration::from_secs(5)));
+        liveness.heard(at(10));
+        liveness.unanswered(at(11), 4, Duration::from_secs(1));
+        assert!(!liveness.is_suspected(), "too few");
+        liveness.unanswered(at(11), 5, Duration::from_secs(2));
+        assert!(!liveness.is_suspected(), "packets came meanwhile");
+        liveness.unanswered(at(11), 5, Duration::from_secs(1));
+        assert!(liveness.is_suspected());
+        liveness.heard(at(12));
+        assert!(!liveness.is_suspected());
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl Retransmission {
         self.sent
     }
 
+    /// Since when it is.
+    pub fn waited(&self, now: Instant) -> Duration {
+        now.since(self.started)
+    }
+
     /// Goes on under another policy: the next repetition is as soon as that has it, the octets stay.
     pub fn hurry(&mut self, now: Instant, policy: RetransmissionPolicy, random: &mut dyn Random) {
         self.wait = policy.first.min(policy.longest);

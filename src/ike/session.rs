@@ -141,6 +141,14 @@ impl Session {
         }
     }
 
+    /// Whether the gateway is probably dead: it has not answered for a while, nor sent anything, and may still do so.
+    pub const fn is_suspected(&self) -> bool {
+        match &self.machine {
+            Machine::V1(machine) => machine.is_suspected(),
+            Machine::V2(machine) => machine.is_suspected(),
+        }
+    }
+
     /// How it stands, for people. There are no secrets in it.
     pub fn status(&self) -> SessionStatus {
         match &self.machine {

@@ -48,6 +48,14 @@ impl Attempts {
         attempts
     }
 
+    /// The first round begins behind the gateway at `rank`, and ends with it.
+    pub(super) fn behind(gateways: Vec<Host>, rank: usize) -> Self {
+        let mut attempts = Self::new(gateways);
+        let behind = rank.saturating_add(1).min(attempts.round.len());
+        attempts.round.rotate_left(behind);
+        attempts
+    }
+
     /// In the first round only those before `rank` are tried.
     pub(super) fn before(gateways: Vec<Host>, rank: usize) -> Self {
         let mut attempts = Self::new(gateways);
@@ -162,6 +170,9 @@ mod tests {
         assert_eq!(ranks(Attempts::new(gateways())), [0, 1, 2]);
         assert_eq!(ranks(Attempts::starting_with(gateways(), 1)), [1, 0, 2]);
         assert_eq!(ranks(Attempts::starting_with(gateways(), 9)), [0, 1, 2]);
+        assert_eq!(ranks(Attempts::behind(gateways(), 0)), [1, 2, 0]);
+        assert_eq!(ranks(Attempts::behind(gateways(), 2)), [0, 1, 2]);
+        assert_eq!(ranks(Attempts::behind(gateways(), 9)), [0, 1, 2]);
         assert_eq!(ranks(Attempts::before(gateways(), 2)), [0, 1]);
         let mut attempts = Attempts::before(gateways(), 1);
         while attempts.next() != Next::Exhausted {}

@@ -13,6 +13,11 @@ use crate::tunnel::{Tunnel, TunnelAction};
 impl Tunnel {
     /// Lets a session do something, then takes over all it wants done, wherever it stands meanwhile.
     pub(super) fn with_session(&mut self, now: Instant, which: Which, act: impl FnOnce(&mut Session)) {
+        self.carry_out(now, which, act);
+        self.mind_silence(now);
+    }
+
+    fn carry_out(&mut self, now: Instant, which: Which, act: impl FnOnce(&mut Session)) {
         let Some(connected) = self.connected_mut(which) else { return };
         act(&mut connected.session);
         connected.is_answered |= connected.status().spis.1.is_some();
@@ -187,7 +192,7 @@ impl Tunnel {
         let Some(connected) = self.current.take_connected() else { return };
         let Connected { remote, up_since, identity, .. } = *connected;
         self.return_at = None;
-        if self.succeed_the_ended(remote, &failure) {
+        if self.succeed_the_ended(now, remote, up_since, &failure) {
             return;
         }
         self.progress(Progress::Down { remote, failure: failure.clone(), was_up: up_since.is_some() });

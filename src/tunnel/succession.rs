@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,8 @@ pub enum Reason {
     Expiring,
     /// A gateway that comes before this one in the list may be back.
     Return,
+    /// The gateway does not answer any more. It may still do so.
+    Silence,
 }
 
 /// The line of a session that is to succeed the current one.
@@ -95,6 +98,7 @@ impl Tunnel {
             Reason::Settings => Attempts::new(gateways),
             Reason::Expiring => Attempts::starting_with(gateways, rank),
             Reason::Return => Attempts::before(gateways, rank),
+            Reason::Silence => Attempts::behind(gateways, rank),
         };
         let line = Line { state: State::Closed, attempts, backoff: Backoff::new(self.settings.reconnect) };
         self.successor = Some(Successor { line, reason });
@@ -116,6 +120,33 @@ impl Tunnel {
         }
     }
 
+    /// The gateway fell silent, or answers again. While it is not known to be dead, others are tried beside it, and at last itself: it may have forgotten us.
+    pub(super) fn mind_silence(&mut self, now: Instant) {
+        let Some(current) = self.current.connected() else { return };
+        let is_silent = current.up_since.is_some() && current.session.is_suspected();
+        match (&self.successor, is_silent) {
+            (None | Some(Successor { reason: Reason::Return, .. }), true) if !self.displacement.is_recognised() => {
+                self.abandon_successor(now);
+                self.start_successor(now, Reason::Silence);
+            }
+            (Some(Successor { reason: Reason::Silence, line }), false) => {
+                if line.connected().is_some_and(|connected| connected.ready) {
+                    return;
+                }
+                self.abandon_successor(now);
+                self.progress(Progress::Notice("the gateway answers again".to_owned()));
+                self.plan_return(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Another session took the place of one that was up `since` and fell silent. Whoever displaces us is left in peace the next time.
+    fn remember_silence(&mut self, now: Instant, since: Option<Instant>, failure: &Failure) {
+        let policy = self.settings.reconnect;
+        let _ = since.and_then(|since| self.displacement.ended(now, since, failure, &policy, &mut *self.random));
+    }
+
     /// It is not wanted any more.
     pub(super) fn abandon_successor(&mut self, now: Instant) {
         if let Some(connected) = self.successor.take().and_then(|mut successor| successor.line.take_connected()) {
@@ -128,6 +159,9 @@ impl Tunnel {
         let Some(Successor { line, reason }) = self.successor.take() else { return };
         let old = std::mem::replace(&mut self.current, line).take_connected();
         if let Some(old) = old {
+            if reason == Reason::Silence {
+                self.remember_silence(now, old.up_since, &Failure::PeerDead { silent: Duration::ZERO });
+            }
             self.retire(now, *old, now.after(OVERLAP));
         }
         self.current.backoff.reset();
@@ -162,6 +196,9 @@ impl Tunnel {
         };
         let refused = failure.is_refusal();
         let was_ready = connected.ready;
+        if self.successor.as_ref().is_some_and(|successor| successor.reason == Reason::Silence) {
+            self.displacement.attempt_failed();
+        }
         self.trouble(Which::Successor, Progress::Down { remote: connected.remote, failure, was_up: false });
         if was_ready {
             self.configure(Which::Current);
@@ -191,11 +228,20 @@ impl Tunnel {
     }
 
     /// The current session ended: if another is on its way, it takes its place as it is.
-    pub(super) fn succeed_the_ended(&mut self, remote: IpAddr, failure: &Failure) -> bool {
+    pub(super) fn succeed_the_ended(
+        &mut self,
+        now: Instant,
+        remote: IpAddr,
+        up_since: Option<Instant>,
+        failure: &Failure,
+    ) -> bool {
         let Some(mut successor) = self.successor.take() else { return false };
         // One that rests would only make the wait longer.
         if matches!(successor.line.state, State::Waiting { .. }) {
             return false;
+        }
+        if successor.reason == Reason::Silence {
+            self.remember_silence(now, up_since, failure);
         }
         let is_ready = successor.line.connected().is_some_and(|connected| connected.ready);
         let has_others = successor.line.attempts.has_others();

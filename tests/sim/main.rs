@@ -22,6 +22,7 @@ use vpnd::sim::Peer;
 use vpnd::sim::gateway::impair::Impairment;
 use vpnd::sim::scene::{self, Suites};
 use vpnd::sim::world::World;
+use vpnd::tunnel::Reason;
 use vpnd::tunnel::progress::Progress;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,6 +58,12 @@ fn pings<G: Peer>(world: &mut World<G>, count: u64) -> u64 {
         world.run(Duration::from_millis(100));
     }
     world.echoes().1 - before
+}
+
+/// Another session took the place of one whose gateway had fallen silent.
+fn succeeded_in_silence<G: Peer>(world: &World<G>) -> bool {
+    let is_it = |progress: &Progress| matches!(progress, Progress::Succeeded { reason: Reason::Silence, .. });
+    world.told().into_iter().any(is_it)
 }
 
 /// Why sessions ended, in order.

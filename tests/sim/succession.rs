@@ -62,3 +62,57 @@ fn a_change_of_settings_under_load_loses_nothing() {
     let world = settings_change(v1());
     assert_eq!((world.gateway.sa_count(), world.gateway.child_count()), (1, 1), "the old one is closed");
 }
+
+fn a_restarted_gateway<G: Peer>(scene: Scene<G>, restart: impl Fn(&mut G)) {
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    carries_everything(&mut world, Duration::from_secs(5));
+    restart(&mut world.gateway);
+    let begun = world.now();
+    while succeeded(&world).is_empty() {
+        world.ping();
+        world.run(TICK);
+        assert!(world.now().since(begun) < MINUTE, "{:?}", world.told());
+    }
+    // Asked soon, since packets went both ways, and seven seconds after that the question was repeated often enough.
+    let taken = world.now().since(begun).as_secs();
+    assert!((6..12).contains(&taken), "{taken} s");
+    assert_eq!((succeeded(&world), downs(&world)), (vec![Reason::Silence], 0), "{:?}", world.told());
+    let before = world.echoes();
+    for _ in 0..100 {
+        world.ping();
+        world.run(TICK);
+    }
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.echoes().1 - before.1, 100, "{:?}", world.told());
+}
+
+#[test]
+fn a_gateway_that_forgot_us_gets_a_new_session_before_the_old_one_is_given_up() {
+    a_restarted_gateway(v2(), vpnd::sim::gateway::Gateway::forget);
+    a_restarted_gateway(v1(), vpnd::sim::gateway_v1::Gateway::forget);
+}
+
+fn falls_silent_and_answers_again<G: Peer>(scene: Scene<G>) {
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    let before = world.gateway.authenticated();
+    world.link.quality.loss = 1000;
+    world.ping();
+    let is_tried = |world: &World<G>| {
+        let begun = |progress: &Progress| matches!(progress, Progress::SuccessionBegun { reason: Reason::Silence });
+        world.told().into_iter().any(begun)
+    };
+    assert!(world.run_until(2 * MINUTE, is_tried), "{:?}", world.told());
+    world.link.quality.loss = 0;
+    world.ping();
+    world.run(MINUTE);
+    assert_eq!((succeeded(&world).len(), downs(&world)), (0, 0), "{:?}", world.told());
+    assert_eq!(world.gateway.authenticated(), before, "the session is the one it was");
+}
+
+#[test]
+fn a_gateway_that_answers_again_is_kept() {
+    falls_silent_and_answers_again(v2());
+    falls_silent_and_answers_again(v1());
+}

@@ -105,6 +105,11 @@ impl Dpd {
         }
     }
 
+    /// How often the open question was asked, and since when.
+    pub(super) fn unanswered(&self, now: Instant) -> Option<(u32, Duration)> {
+        self.question.as_ref().map(|question| (question.sent(), question.waited(now)))
+    }
+
     /// The peer gave a sign of life, whatever it was: nothing is asked any more.
     pub(super) fn heard(&mut self) {
         self.question = None;

@@ -173,6 +173,11 @@ impl Established {
         earliest(own.into_iter().chain(children))
     }
 
+    /// Whether the gateway is probably dead.
+    pub(super) const fn is_suspected(&self) -> bool {
+        self.liveness.is_suspected()
+    }
+
     /// As people see it.
     pub(super) fn status(&self) -> SessionStatus {
         let Cookies { initiator, responder } = self.current.sa.cookies;

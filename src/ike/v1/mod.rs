@@ -99,6 +99,11 @@ impl Machine {
         Header::parse(message).is_ok_and(|(header, _)| self.state.owns(header.cookies))
     }
 
+    /// Whether the gateway is probably dead.
+    pub(super) const fn is_suspected(&self) -> bool {
+        matches!(&self.state, State::Established(state) if state.is_suspected())
+    }
+
     pub(super) fn status(&self) -> SessionStatus {
         self.state.status()
     }

@@ -260,6 +260,11 @@ impl Established {
         ]))
     }
 
+    /// Whether the gateway is probably dead.
+    pub(super) const fn is_suspected(&self) -> bool {
+        self.closing.is_none() && self.liveness.is_suspected()
+    }
+
     /// As people see it.
     pub(super) fn status(&self) -> SessionStatus {
         let (ours, theirs) = self.current.spis;
@@ -363,6 +368,9 @@ impl Established {
             Verdict::Repeat { datagrams, repetition } => {
                 let datagrams = datagrams.to_vec();
                 datagrams.into_iter().for_each(|message| ctx.transmit(self.path, message));
+                if let Some((sent, waited)) = self.current.ours.unanswered(ctx.now) {
+                    self.liveness.unanswered(ctx.now, sent, waited);
+                }
                 ctx.event(Event::Repeating { exchange, repetition });
                 self.look_elsewhere(ctx, repetition);
                 Flow::Continue(())

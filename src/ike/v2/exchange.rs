@@ -2,6 +2,7 @@
 //! It knows when a request goes out again; what an answer means is known where the request was made.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::crypto::random::Random;
 use crate::ike::profile::RetransmissionPolicy;
@@ -161,6 +162,11 @@ impl OurRequests {
             Some(waiting) => waiting.sending.handle_timeout(now, random),
             None => Verdict::Wait,
         }
+    }
+
+    /// How often the outstanding request was sent, and since when.
+    pub(super) fn unanswered(&self, now: Instant) -> Option<(u32, Duration)> {
+        self.outstanding.as_ref().map(|waiting| (waiting.sending.sent(), waiting.sending.waited(now)))
     }
 
     /// Repeats the outstanding request under another policy from now on.

@@ -93,6 +93,11 @@ impl Machine {
         matches!(&self.0, State::Established(state) if state.can_roam())
     }
 
+    /// Whether the gateway is probably dead.
+    pub(super) const fn is_suspected(&self) -> bool {
+        matches!(&self.0, State::Established(state) if state.is_suspected())
+    }
+
     pub(super) fn status(&self) -> SessionStatus {
         self.0.status()
     }

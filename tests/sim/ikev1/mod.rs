@@ -20,7 +20,7 @@ use vpnd::sim::scene::{self, Suites};
 use vpnd::sim::world::{Scene as AnyScene, World as AnyWorld};
 use vpnd::tunnel::progress::Progress;
 
-use super::{MINUTE, cbc, failures, pings};
+use super::{MINUTE, cbc, failures, pings, succeeded_in_silence};
 
 type Scene = AnyScene<Gateway>;
 type World = AnyWorld<Gateway>;

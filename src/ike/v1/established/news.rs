@@ -122,6 +122,9 @@ impl Established {
             Due::Nothing => Flow::Continue(()),
             Due::Ask(numbers) => {
                 self.liveness.asked();
+                if let Some((sent, waited)) = self.current.dpd.unanswered(ctx.now) {
+                    self.liveness.unanswered(ctx.now, sent, waited);
+                }
                 self.ask(ctx, &numbers);
                 Flow::Continue(())
             }
