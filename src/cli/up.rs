@@ -23,6 +23,9 @@ use crate::os::repair::DEFAULT_DIRECTORY;
 use crate::tunnel::diagnosis::{Diagnosis, ExitKind};
 use crate::tunnel::progress::Progress;
 
+/// Look-ups of names by the C library that may hang at the same time.
+const MOST_LOOKUPS: usize = 4;
+
 /// Arguments of `vpnd up`.
 #[derive(Args)]
 #[command(after_help = super::exit::HELP)]
@@ -98,13 +101,14 @@ fn bring_up(config: &Config, secrets: Secrets, arguments: &Arguments, clock: Clo
         printed(writeln!(std::io::stderr(), "vpnd: {}", escaped(&error.to_string())));
         return ExitKind::Privileges;
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            printed(writeln!(std::io::stderr(), "vpnd: the control thread could not be started ({error})"));
-            return ExitKind::Other;
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(MOST_LOOKUPS).build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                printed(writeln!(std::io::stderr(), "vpnd: the control thread could not be started ({error})"));
+                return ExitKind::Other;
+            }
+        };
     let form = if arguments.json { Form::Json } else { Form::Text };
     let options = RunOptions {
         wait: arguments.wait.map(Duration::from_secs),

@@ -27,7 +27,7 @@ const LONGEST_SINGLE: u32 = 2048;
 /// Of what bears no known number one in so many gets in, so that it is noticed (K2-103) and the end of a flood too. A power of two.
 pub const SAMPLE: u32 = 64;
 
-/// The most numbers and gateways that go into a program; those beyond are left out of a strict one by not being strict.
+/// The most gateways that go into a program, many times as many as there are sessions, and the most numbers: with more of these it is not strict.
 const MOST: usize = 128;
 
 /// What is let in from a gateway's address.

@@ -85,11 +85,10 @@ pub(super) fn flood(orders: &str) {
     let begun = Instant::now();
     let mut sent = 0_u64;
     let mut at = 0_usize;
-    let mut waiting: Vec<Vec<u8>> = Vec::new();
     while sent < target.count {
-        waiting.clear();
+        let mut waiting: Vec<&[u8]> = Vec::with_capacity(2 * BATCH);
         while waiting.len() < BATCH && sent < target.count {
-            waiting.extend(pool[at].iter().cloned());
+            waiting.extend(pool[at].iter().map(Vec::as_slice));
             sent += 1;
             at = (at + 1) % POOL;
             if sent % (target.count / 10) == 0 {
@@ -185,7 +184,7 @@ impl Link {
             .collect()
     }
 
-    fn send(&self, frames: &[Vec<u8>]) -> io::Result<()> {
+    fn send(&self, frames: &[&[u8]]) -> io::Result<()> {
         let mut vectors: Vec<libc::iovec> = frames
             .iter()
             .map(|frame| libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() })
