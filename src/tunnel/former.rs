@@ -78,9 +78,7 @@ impl Formers {
 impl Tunnel {
     /// The session is told to close at `close_at`.
     pub(super) fn retire(&mut self, now: Instant, connected: Connected, close_at: Instant) {
-        let Connected { name, session, remote, local, .. } = connected;
-        let former = Former { name, session, remote, port: local.port(), close_at: Some(close_at) };
-        self.formers.sessions.push_back(former);
+        self.put_aside(connected, close_at);
         if self.formers.sessions.len() > MOST
             && let Some(oldest) = self.formers.sessions.front().map(|former| former.name)
         {
@@ -89,6 +87,13 @@ impl Tunnel {
             self.formers.sessions.retain(|former| former.name != oldest);
         }
         self.formers_timeout(now);
+    }
+
+    /// The same, but for the time being nothing happens.
+    pub(super) fn put_aside(&mut self, connected: Connected, close_at: Instant) {
+        let Connected { name, session, remote, local, .. } = connected;
+        let former = Former { name, session, remote, port: local.port(), close_at: Some(close_at) };
+        self.formers.sessions.push_back(former);
     }
 
     /// Closes those that are due, lets go of what was heard long enough, and gives time to the others.

@@ -240,8 +240,9 @@ impl Tunnel {
         let had_sessions = current.is_some() || successor.is_some();
         self.current.state = State::Closing { confirmed: confirmed || had_sessions };
         self.return_at = None;
+        // All before the first is closed: the tunnel is closed when the last one is.
         for connected in [successor, current].into_iter().flatten() {
-            self.retire(now, *connected, now);
+            self.put_aside(*connected, now);
         }
         self.close_formers(now);
         self.conclude_closing();

@@ -116,3 +116,23 @@ fn a_gateway_that_answers_again_is_kept() {
     falls_silent_and_answers_again(v2());
     falls_silent_and_answers_again(v1());
 }
+
+fn is_closed_while_a_successor_is_tried<G: Peer>(scene: Scene<G>) {
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world.link.quality.loss = 1000;
+    let is_tried = |world: &World<G>| {
+        let begun = |progress: &Progress| matches!(progress, Progress::SuccessionBegun { .. });
+        world.told().into_iter().any(begun)
+    };
+    assert!(world.run_until(2 * MINUTE, is_tried), "{:?}", world.told());
+    // That nothing is sent after it is closed is an invariant of every world.
+    assert!(world.close(MINUTE));
+    world.run(MINUTE);
+}
+
+#[test]
+fn a_tunnel_is_closed_when_the_last_of_its_sessions_is() {
+    is_closed_while_a_successor_is_tried(v2());
+    is_closed_while_a_successor_is_tried(v1());
+}
