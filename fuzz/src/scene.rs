@@ -153,7 +153,7 @@ impl<P: Protocol> Scene<P> {
             }
             8 => self.report(story),
             9 => {
-                let command = story.choose(&[Command::ProbeLiveness, Command::Close]);
+                let command = story.choose(&[Command::ProbeLiveness, Command::Close, Command::Roam(self.session.status().path)]);
                 self.session.handle_command(self.now, command);
                 self.settle();
             }

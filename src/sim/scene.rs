@@ -113,6 +113,10 @@ pub fn gateway(suites: Suites) -> GatewaySettings {
         child_rekey: None,
         ike_rekey: None,
         nonces: (None, None),
+        mobike: false,
+        return_routability: false,
+        further: Vec::new(),
+        dead: Vec::new(),
         impairments: Vec::new(),
     }
 }
@@ -127,6 +131,14 @@ pub fn plain(suites: Suites, seed: u64) -> Scene {
         nat: false,
         seed,
     }
+}
+
+/// The same, and both speak MOBIKE.
+pub fn mobile(suites: Suites, seed: u64) -> Scene {
+    let mut scene = plain(suites, seed);
+    scene.client.profile.mobike = true;
+    scene.gateway.mobike = true;
+    scene
 }
 
 /// The name that XAUTH asks for in stories.

@@ -228,7 +228,7 @@ impl TunnelSettings {
             Protocol::Ikev2 => ("2".into(), &[][..]),
         };
         let shown = |value: &dyn std::fmt::Debug| format!("{value:?}").into_bytes();
-        let values: [(&str, Vec<u8>); 10] = [
+        let values: [(&str, Vec<u8>); 11] = [
             ("[gateway] address", shown(&self.gateways)),
             ("[gateway] port", shown(&(self.first_port, profile.encapsulation_port))),
             ("[gateway] id", shown(&self.remote_identity)),
@@ -237,6 +237,7 @@ impl TunnelSettings {
             ("[local] address", shown(&profile.request)),
             ("[local] subnets", shown(&profile.child.local)),
             ("[ike] version", protocol.into_bytes()),
+            ("[ike] mobike", shown(&profile.mobike)),
             ("[ike] proposals", shown(&profile.ike_offers)),
             ("[esp] proposals", shown(&profile.child.offers)),
         ];

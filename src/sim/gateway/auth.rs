@@ -97,6 +97,8 @@ impl Gateway {
             reply.push(notify_payload(40_000, b"status"));
             reply.reverse();
         }
+        let (is_mobile, said) = self.offer_mobike(inner);
+        reply.extend(said);
         let datagrams = self.seal_reply(&header, &mut half, reply);
         for datagram in &datagrams {
             self.send_marked(source, datagram.clone());
@@ -108,6 +110,7 @@ impl Gateway {
             ours: false,
             secrets: half.secrets,
             peer: source,
+            mobility: super::mobike::Mobility { is_on: is_mobile, ..Default::default() },
             children: child.into_iter().collect(),
             retired: false,
             again: None,

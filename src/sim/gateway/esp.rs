@@ -68,7 +68,9 @@ impl Gateway {
         if allowed.is_some() {
             child.usable |= child.gone.is_none();
             sa.last_seen = now;
-            sa.peer = datagram.source;
+            if !sa.mobility.is_on {
+                sa.peer = datagram.source;
+            }
             self.counts.esp_received += 1;
         } else {
             self.counts.esp_refused += 1;
@@ -89,7 +91,8 @@ impl Gateway {
             return false;
         };
         let octets = child.pair.seal(packet, random);
-        let peer = sa.peer;
+        let peer = sa.mobility.packets.unwrap_or(sa.peer);
+        self.here = sa.mobility.here;
         self.send(4500, peer, octets);
         true
     }

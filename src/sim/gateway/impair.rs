@@ -75,6 +75,12 @@ pub enum Impairment {
     RefuseRekey(u16),
     /// Answers a rekey of a child with narrower selectors.
     NarrowRekey,
+    /// Answers UPDATE_SA_ADDRESSES with this error notify.
+    RefuseAddresses(u16),
+    /// Returns another COOKIE2 than it got.
+    OtherCookie2,
+    /// Sees the client elsewhere whenever it is asked.
+    RandomMapping,
     /// Sends this protected request.
     RequestAfter(Duration, u8, Vec<Payload>),
     /// Sends these payloads in an INFORMATIONAL without any protection.

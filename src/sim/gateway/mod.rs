@@ -6,6 +6,7 @@ pub mod octets;
 
 mod auth;
 mod esp;
+mod mobike;
 mod rekey;
 mod sa_init;
 mod secrets;
@@ -56,6 +57,14 @@ pub struct GatewaySettings {
     pub ike_rekey: Option<Duration>,
     /// First octets of its nonces in CREATE_CHILD_SA: when it asks, and when it answers.
     pub nonces: (Option<u8>, Option<u8>),
+    /// Whether it speaks MOBIKE.
+    pub mobike: bool,
+    /// Whether it checks first that a client that moved gets what is sent to its new address.
+    pub return_routability: bool,
+    /// Its addresses besides the first.
+    pub further: Vec<IpAddr>,
+    /// Those of all its addresses that are dead.
+    pub dead: Vec<IpAddr>,
     /// What it does wrong.
     pub impairments: Vec<Impairment>,
 }
@@ -69,6 +78,8 @@ pub struct Gateway {
     half_open: BTreeMap<[u8; 8], HalfOpen>,
     sas: BTreeMap<[u8; 8], Sa>,
     outbox: Vec<Datagram>,
+    /// Where what is said next comes from, if not from the first address.
+    here: Option<IpAddr>,
     counts: Counts,
 }
 
@@ -103,6 +114,10 @@ pub struct Counts {
     pub put_off: u64,
     /// Deletes of child SAs by the client.
     pub child_deletes: u64,
+    /// UPDATE_SA_ADDRESSES that were followed.
+    pub updates: u64,
+    /// The client returned COOKIE2.
+    pub routes_proven: u64,
 }
 
 struct HalfOpen {
@@ -122,6 +137,7 @@ struct Sa {
     ours: bool,
     secrets: IkeSecrets,
     peer: SocketAddr,
+    mobility: mobike::Mobility,
     /// In the order in which they were made.
     children: Vec<esp::Child>,
     /// Replaced, or redundant: whoever has to will delete it.
@@ -163,6 +179,7 @@ impl Peer for Gateway {
             half_open: BTreeMap::new(),
             sas: BTreeMap::new(),
             outbox: Vec::new(),
+            here: None,
             counts: Counts::default(),
         }
     }
@@ -194,9 +211,12 @@ impl Peer for Gateway {
     }
 
     fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) -> Option<Vec<u8>> {
-        if self.impaired(&Impairment::Silent) || datagram.destination.ip() != self.settings.address {
+        let to = datagram.destination.ip();
+        let is_ours = to == self.settings.address || self.settings.further.contains(&to);
+        if self.impaired(&Impairment::Silent) || !is_ours || self.settings.dead.contains(&to) {
             return None;
         }
+        self.here = Some(to);
         let octets = datagram.octets.as_slice();
         let marked = match datagram.destination.port() {
             500 => false,
@@ -289,6 +309,7 @@ impl Gateway {
 
     /// Returns whether the SA lives on.
     fn tick(&mut self, now: Instant, sa: &mut Sa) -> bool {
+        self.here = sa.mobility.here;
         sa.children.retain(|child| child.gone.is_none_or(|gone| gone > now));
         if let Some(outstanding) = &mut sa.outstanding {
             if outstanding.next <= now {
@@ -396,7 +417,10 @@ impl Gateway {
     }
 
     fn send(&mut self, port: u16, destination: SocketAddr, octets: Vec<u8>) {
-        self.outbox.push(Datagram { source: (self.settings.address, port).into(), destination, octets });
+        let source = self.here.unwrap_or(self.settings.address);
+        if !self.settings.dead.contains(&source) {
+            self.outbox.push(Datagram { source: (source, port).into(), destination, octets });
+        }
     }
 
     fn impaired(&self, impairment: &Impairment) -> bool {
@@ -456,13 +480,16 @@ impl Gateway {
         let Opened::Whole(inner) = opened else { return true };
         sa.expected_request += 1;
         sa.last_seen = now;
-        sa.peer = source;
+        if !sa.mobility.is_on {
+            sa.peer = source;
+        }
         let deletes: Vec<&Payload> = inner.iter().filter(|(kind, _)| *kind == payload::DELETE).collect();
         let closes = deletes.iter().any(|(_, body)| body.first() == Some(&1));
         let failed = notifies(&inner).iter().any(|(kind, _)| *kind == notify::AUTHENTICATION_FAILED);
         let mut reply = Vec::new();
         if message.exchange == exchange::INFORMATIONAL {
             reply.extend(deletes.iter().flat_map(|(_, body)| self.delete_children(now, sa, body)));
+            reply.extend(self.answer_mobike(now, sa, source, message, &inner));
         } else {
             reply = self.answer(now, sa, &inner).unwrap_or_else(|notify| vec![notify]);
         }

@@ -43,6 +43,12 @@ pub mod notify {
     pub const COOKIE: u16 = 16390;
     pub const USE_TRANSPORT_MODE: u16 = 16391;
     pub const REKEY_SA: u16 = 16393;
+    pub const MOBIKE_SUPPORTED: u16 = 16396;
+    pub const ADDITIONAL_IP4_ADDRESS: u16 = 16397;
+    pub const ADDITIONAL_IP6_ADDRESS: u16 = 16398;
+    pub const UPDATE_SA_ADDRESSES: u16 = 16400;
+    pub const COOKIE2: u16 = 16401;
+    pub const NO_NATS_ALLOWED: u16 = 16402;
     pub const FRAGMENTATION_SUPPORTED: u16 = 16430;
 }
 

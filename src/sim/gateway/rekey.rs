@@ -31,6 +31,8 @@ pub(super) enum Wish {
 pub(super) enum Ask {
     /// Nothing whose answer matters.
     Plain,
+    /// COOKIE2.
+    Route(Vec<u8>),
     RekeyChild {
         /// Its inbound SPIs: of the old one, of the new one.
         old: u32,
@@ -298,6 +300,7 @@ impl Gateway {
         let soon = now.after(Duration::from_millis(500 + u64::from(u16::from_be_bytes(soon)) / 16));
         match ask {
             Ask::Plain => true,
+            Ask::Route(cookie) => self.route_proven(sa, &cookie, inner),
             Ask::DeleteChild(inbound) => {
                 go(now, sa, inbound);
                 true
@@ -482,6 +485,7 @@ fn successor(now: Instant, old: &Sa, secrets: IkeSecrets, spis: ([u8; 8], [u8; 8
         ours,
         secrets,
         peer: old.peer,
+        mobility: old.mobility.clone(),
         children: Vec::new(),
         retired: false,
         again: None,
