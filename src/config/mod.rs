@@ -1,6 +1,7 @@
 //! A configuration file's text becomes a valid `Config`, or a report of everything that is wrong with it.
 //! It does not know where the text, the environment and the pre-shared key come from: they are handed in.
 
+pub mod diff;
 pub mod duration;
 mod identity;
 pub mod model;

@@ -40,6 +40,14 @@ pub enum PskSource {
 }
 
 impl PskSource {
+    /// The place outside the configuration file, if it is in one.
+    pub(super) const fn place(&self) -> Option<&SecretSource> {
+        match self {
+            Self::Elsewhere(source) => Some(source),
+            Self::Inline(_) => None,
+        }
+    }
+
     /// The configuration key, for messages.
     pub const fn key(&self) -> &'static str {
         match self {
