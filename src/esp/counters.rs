@@ -86,6 +86,8 @@ pub struct Counters {
     pub odd_padding: u64,
     /// TCP handshakes whose MSS was lowered.
     pub clamped: u64,
+    /// Packets that came before their SA, were dropped as such, and were kept and opened when it was there.
+    pub early: u64,
     /// News that found no room in the queue to IKE.
     pub lost_reports: u64,
     dropped: [u64; DropReason::ALL.len()],

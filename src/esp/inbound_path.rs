@@ -4,10 +4,11 @@
 use crate::{
     crypto::cipher::BadKey,
     esp::{
-        batch::{Batch, Lane, Packet, State},
+        batch::{Arrival, Batch, Lane, Packet, State},
         counters::{Counters, DropReason, increase},
         dataplane::{InboundCommand, Interval, Reports},
         demux::{self, Datagram},
+        early::Early,
         ecn,
         handover::{InboundEntry, InboundState, MOST_SAS, Unrestorable},
         inbound::InboundSa,
@@ -33,6 +34,7 @@ pub struct InboundPath {
     peer: Option<Path>,
     mtu: Option<u16>,
     unknown_spi: Interval,
+    early: Early,
     counters: Counters,
     reports: Reports,
 }
@@ -127,6 +129,20 @@ impl InboundPath {
         batch.dropped().for_each(|reason| self.counters.count_drop(reason));
     }
 
+    /// Fills an empty batch with packets that came before the SA that is there now, to be processed like others. `false` when there are none.
+    pub fn fill_early(&mut self, now: Instant, batch: &mut Batch) -> bool {
+        let Self { early, by_spi, .. } = self;
+        let is_known = |spi: u32| by_spi.binary_search_by_key(&spi, |(spi, _)| *spi).is_ok();
+        while !batch.is_full()
+            && let Some((arrival, datagram)) = early.take(now, is_known)
+        {
+            if batch.push_datagram(&datagram, arrival) {
+                increase(&mut self.counters.early);
+            }
+        }
+        !batch.is_empty()
+    }
+
     /// The next report.
     pub fn poll_report(&mut self) -> Option<DataReport> {
         self.reports.pop()
@@ -168,6 +184,7 @@ impl InboundPath {
                 Some(lane) => packet.state = State::ToOpen { lane },
                 None => {
                     packet.drop_for(DropReason::UnknownSpi);
+                    self.early.keep(now, spi, Arrival { path, tos: packet.tos }, octets);
                     self.report_unknown(now, path, spi);
                 }
             },

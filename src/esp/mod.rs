@@ -5,6 +5,7 @@ pub mod batch;
 pub mod counters;
 pub mod dataplane;
 pub mod demux;
+mod early;
 pub mod ecn;
 pub mod handover;
 pub mod inbound;

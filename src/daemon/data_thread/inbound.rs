@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::esp::batch::Batch;
 use crate::esp::counters::DropReason;
+use crate::esp::dataplane::InboundCommand;
 use crate::esp::inbound_path::InboundPath;
 use crate::io::batch::{Appetite, Gateway, receive_datagrams};
 use crate::io::delivery::Delivery;
@@ -44,6 +45,8 @@ pub(super) struct InboundThread {
     hold: Hold,
     batch: Batch,
     delivery: Delivery,
+    /// Packets may have been waiting for it.
+    has_new_sa: bool,
     /// What `path`, `batch`, `delivery` and the sockets count stays empty here.
     counters: InboundCounters,
 }
@@ -72,6 +75,7 @@ impl InboundThread {
             guard: Guard::new(),
             batch,
             delivery,
+            has_new_sa: false,
             counters: InboundCounters::default(),
         }
     }
@@ -101,6 +105,7 @@ impl InboundThread {
                 readable = [false; 2];
                 continue;
             }
+            self.carry_early()?;
             for ((socket, readable), appetite) in sockets.iter().zip(&mut readable).zip(&mut appetites) {
                 if !*readable {
                     continue;
@@ -116,6 +121,18 @@ impl InboundThread {
                 }
             }
         }
+    }
+
+    /// What came before the SA that an order brought, and is older than what waits at the sockets.
+    fn carry_early(&mut self) -> io::Result<()> {
+        while std::mem::take(&mut self.has_new_sa) {
+            self.batch.clear();
+            if self.path.fill_early(self.clock.now(), &mut self.batch) {
+                self.has_new_sa = self.batch.is_full();
+                self.carry()?;
+            }
+        }
+        Ok(())
     }
 
     fn carry(&mut self) -> io::Result<()> {
@@ -176,6 +193,7 @@ impl InboundThread {
             // An answer that nobody waits for any more is no loss.
             match self.desk.orders.try_recv() {
                 Ok(InboundOrder::Apply(command, ack)) => {
+                    self.has_new_sa |= matches!(command, InboundCommand::Install { .. });
                     let result = self.path.apply(self.clock.now(), command).map_err(|_| OrderError::BadKey);
                     // Before the gateway is told of a new SPI, and after it has left an old one.
                     if self.guard.is_strict() {

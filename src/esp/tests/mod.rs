@@ -1,6 +1,7 @@
 //! Both halves against each other: what one seals the other opens, and nothing else.
 
 mod batches;
+mod early;
 mod forgery;
 #[cfg(feature = "daemon")]
 mod handover;
