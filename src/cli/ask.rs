@@ -12,6 +12,7 @@ use super::load::load;
 use super::{Unusable, printed};
 use crate::config::report::escaped;
 use crate::daemon::control::{self, Request};
+use crate::os::clock::Clock;
 use crate::os::repair::DEFAULT_DIRECTORY;
 use crate::tunnel::diagnosis::ExitKind;
 
@@ -64,11 +65,11 @@ impl Whom {
     }
 }
 
-/// Asks and hands each answer on. With a limit, longer silence is a failure. The person is told what is wrong.
+/// Asks and hands each answer on, all within `limit`. The person is told what is wrong.
 pub(super) fn ask(
     socket: &Path,
     request: &Request,
-    limit: Option<Duration>,
+    limit: Duration,
     heard: &mut dyn FnMut(Value),
 ) -> Result<(), ExitKind> {
     let said = |error: io::Error| {
@@ -76,12 +77,14 @@ pub(super) fn ask(
         printed(writeln!(io::stderr(), "vpnd: {}: {reason}", escaped(&socket.display().to_string())));
         exit
     };
+    let clock = Clock::start();
     let stream = UnixStream::connect(socket).map_err(said)?;
-    stream.set_read_timeout(limit).map_err(said)?;
     (&stream).write_all(&request.to_line()).map_err(said)?;
     let mut lines = BufReader::new(&stream);
     let mut any = false;
     loop {
+        let left = limit.saturating_sub(clock.now().since_start()).max(Duration::from_millis(1));
+        stream.set_read_timeout(Some(left)).map_err(said)?;
         let mut line = Vec::new();
         (&mut lines).take(LONGEST_ANSWER).read_until(b'\n', &mut line).map_err(said)?;
         if line.is_empty() && any {

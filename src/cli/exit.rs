@@ -26,6 +26,7 @@ pub(super) const fn number(kind: ExitKind) -> u8 {
         ExitKind::Authentication => 5,
         ExitKind::Proposal => 6,
         ExitKind::Selectors => 7,
+        ExitKind::Restart => 8,
     }
 }
 

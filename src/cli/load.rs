@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{Unusable, printed};
-use crate::config::report::{Report, escaped};
+use super::{Unusable, printed, secret};
+use crate::config::report::{Report, Severity, escaped};
 use crate::config::{self, Config, MAX_FILE, PskSource};
+use crate::daemon::source::{Fresh, Reread, Unfit};
 
 /// A file that was read, valid or not.
 pub(super) struct Loaded {
@@ -34,8 +35,11 @@ impl Loaded {
 
     /// Shows the report on standard error.
     pub(super) fn show_report(&self) {
-        let shown = self.report.render(&self.name(), &self.text);
-        printed(std::io::stderr().write_all(shown.as_bytes()));
+        printed(std::io::stderr().write_all(self.rendered().as_bytes()));
+    }
+
+    fn rendered(&self) -> String {
+        self.report.render(&self.name(), &self.text)
     }
 
     /// What is wrong with the file besides its text.
@@ -50,16 +54,39 @@ impl Loaded {
 
 /// Reads the file; tells the person when that is not possible.
 pub(super) fn load(path: &Path) -> Result<Loaded, Unusable> {
-    match read(path) {
-        Ok((text, mode)) => {
-            let (config, report) = config::read(&text, &environment);
-            Ok(Loaded { path: path.to_owned(), text, config, report, mode })
+    read_file(path).map_err(|reason| {
+        printed(writeln!(std::io::stderr(), "{reason}"));
+        Unusable
+    })
+}
+
+/// Configuration and secrets, or all that keeps them from being used.
+pub(super) fn read_all(path: &Path) -> Reread {
+    let loaded = read_file(path).map_err(|reason| Unfit(format!("{reason}\n")))?;
+    let mut report = loaded.rendered();
+    let name = escaped(&loaded.name());
+    let mut add = |severity: Severity, text: &str| report.push_str(&format!("{name}: {}: {text}\n", severity.name()));
+    let Some(config) = loaded.config.clone() else { return Err(Unfit(report)) };
+    match secret::fetch(&config, loaded.directory()) {
+        Ok(fetched) => {
+            let warnings = loaded.warnings().into_iter().chain(fetched.warnings);
+            warnings.for_each(|warning| add(Severity::Warning, &warning));
+            let mut files = secret::files(&config, loaded.directory());
+            files.insert(0, loaded.path.clone());
+            Ok(Fresh { config, secrets: fetched.secrets, warnings: report, files })
         }
-        Err(reason) => {
-            printed(writeln!(std::io::stderr(), "{}: error: {reason}", escaped(&path.display().to_string())));
-            Err(Unusable)
+        Err(faults) => {
+            faults.iter().for_each(|fault| add(Severity::Error, &fault.to_string()));
+            Err(Unfit(report))
         }
     }
+}
+
+fn read_file(path: &Path) -> Result<Loaded, String> {
+    let fault = |reason| format!("{}: error: {reason}", escaped(&path.display().to_string()));
+    let (text, mode) = read(path).map_err(fault)?;
+    let (config, report) = config::read(&text, &environment);
+    Ok(Loaded { path: path.to_owned(), text, config, report, mode })
 }
 
 /// Whether others than the owner and the group can read a file of this mode.

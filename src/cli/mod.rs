@@ -6,6 +6,7 @@ mod describe;
 mod exit;
 mod load;
 mod progress;
+mod reload;
 mod repair;
 mod secret;
 mod status;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Bring a tunnel up and keep it, in the foreground
     Up(up::Arguments),
+    /// Have a running tunnel go over to its configuration as it is now
+    Reload(reload::Arguments),
     /// Tell how a running tunnel stands
     Status(status::Arguments),
     /// Take back what a killed vpnd left on this host, and open the subnets that it kept closed
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
     // clap ends the process with code 2 for wrong usage, 0 for help.
     let kind = match Arguments::parse().command {
         Command::Up(arguments) => up::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

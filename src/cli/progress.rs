@@ -32,31 +32,33 @@ pub(super) enum Form {
 }
 
 /// Writes progress as it comes.
-pub(super) struct Printer<'a> {
-    config: &'a Config,
+pub(super) struct Printer {
     clock: Clock,
     form: Form,
     last: Option<Diagnosis>,
     drops: Quota,
 }
 
-impl<'a> Printer<'a> {
-    pub(super) fn new(config: &'a Config, clock: Clock, form: Form) -> Self {
-        Self { config, clock, form, last: None, drops: Quota::default() }
+impl Printer {
+    pub(super) fn new(clock: Clock, form: Form) -> Self {
+        Self { clock, form, last: None, drops: Quota::default() }
     }
 
-    pub(super) fn tell(&mut self, progress: &Progress) {
+    /// Tells of a step, and returns its text.
+    pub(super) fn tell(&mut self, config: &Config, progress: &Progress) -> Option<String> {
         if let Progress::Dropped(reason) = progress {
             // Whoever can forge an address can cause these.
             if let Some(untold) = self.drops.ask(self.clock.now()) {
                 tracing::debug!(?reason, untold, "a datagram was dropped");
             }
-            return;
+            return None;
         }
-        let diagnosis = diagnose(progress, self.config);
+        let diagnosis = diagnose(progress, config);
+        let (phase, detail) = words(progress);
+        let text = format!("{phase:<17} {detail}").trim_end().to_owned();
         let elapsed = self.clock.now().since_start();
         match self.form {
-            Form::Text => self.text(elapsed, progress, diagnosis.as_ref()),
+            Form::Text => self.text(elapsed, &text, diagnosis.as_ref()),
             Form::Json => {
                 let line = as_json(elapsed, progress, diagnosis.as_ref());
                 printed(writeln!(std::io::stdout().lock(), "{line}"));
@@ -65,6 +67,7 @@ impl<'a> Printer<'a> {
         if diagnosis.is_some() {
             self.last = diagnosis;
         }
+        Some(text)
     }
 
     /// The end, for whoever reads the lines.
@@ -84,10 +87,8 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn text(&self, elapsed: Duration, progress: &Progress, diagnosis: Option<&Diagnosis>) {
-        let (phase, detail) = words(progress);
-        let line = format!("{:>8.3} s  {phase:<17} {detail}", elapsed.as_secs_f64());
-        printed(writeln!(std::io::stdout().lock(), "{}", line.trim_end()));
+    fn text(&self, elapsed: Duration, text: &str, diagnosis: Option<&Diagnosis>) {
+        printed(writeln!(std::io::stdout().lock(), "{:>8.3} s  {text}", elapsed.as_secs_f64()));
         // The same failure again is not explained again.
         if let Some(diagnosis) = diagnosis.filter(|diagnosis| self.last.as_ref() != Some(*diagnosis)) {
             printed(writeln!(std::io::stderr().lock(), "vpnd: {diagnosis}"));

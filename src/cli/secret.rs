@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::load::is_world_readable;
@@ -46,6 +46,21 @@ pub(super) fn fetch(config: &Config, directory: &Path) -> Result<Fetched, Vec<Se
         }
         (psk, password) => Err([psk.err(), password.err()].into_iter().flatten().collect()),
     }
+}
+
+/// The files that hold them.
+pub(super) fn files(config: &Config, directory: &Path) -> Vec<PathBuf> {
+    let file = |source: &SecretSource| match source {
+        SecretSource::File(path) => Some(directory.join(path)),
+        SecretSource::Environment(_) => None,
+        SecretSource::Credential(name) => credential(name),
+    };
+    config.secret_sources().into_iter().filter_map(file).collect()
+}
+
+/// The file of a systemd credential, where there are any.
+fn credential(name: &str) -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(name))
 }
 
 fn psk(config: &Config, directory: &Path, warnings: &mut Vec<String>) -> Result<Psk, SecretError> {
@@ -93,10 +108,10 @@ fn octets(
             .map(OsStringExt::into_vec)
             .ok_or_else(|| unavailable(format!("the environment variable {} is not set", escaped(name)))),
         SecretSource::Credential(name) => {
-            let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+            let path = credential(name).ok_or_else(|| {
                 unavailable("CREDENTIALS_DIRECTORY is not set: add LoadCredential= to the systemd unit".into())
             })?;
-            Ok(read(&Path::new(&directory).join(name)).map_err(unavailable)?.0)
+            Ok(read(&path).map_err(unavailable)?.0)
         }
     }
 }

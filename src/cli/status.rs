@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitKind {
         Err(unusable) => return unusable.into(),
     };
     let mut is_up = false;
-    let asked = ask(&socket, &Request::Status, Some(PATIENCE), &mut |answer| {
+    let asked = ask(&socket, &Request::Status, PATIENCE, &mut |answer| {
         is_up = answer.get("state").is_some_and(|state| state == "up");
         if arguments.json {
             printed(writeln!(std::io::stdout(), "{answer}"));

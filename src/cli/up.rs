@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::load::load;
+use super::load;
 use super::progress::{Form, Printer, diagnose};
-use super::secret;
 use super::{Unusable, printed};
 use crate::config::report::escaped;
-use crate::config::{Config, LogFormat, LogLevel, Secrets};
-use crate::daemon::logging;
+use crate::config::{Config, LogFormat, LogLevel};
+use crate::daemon::logging::{self, LogChoice};
 use crate::daemon::sandbox;
+use crate::daemon::source::{Fresh, Source, Unfit};
 use crate::daemon::start::StartError;
 use crate::daemon::supervisor::{self, Outcome, RunOptions, Running};
 use crate::ike::action::Failure;
@@ -70,34 +70,24 @@ enum Format {
 
 pub(super) fn run(arguments: &Arguments) -> ExitKind {
     let clock = Clock::start();
-    match prepare(arguments) {
-        Ok((config, secrets)) => bring_up(&config, secrets, arguments, clock),
-        Err(unusable) => unusable.into(),
-    }
-}
-
-/// Reads configuration and secrets, and tells what is wrong or doubtful.
-fn prepare(arguments: &Arguments) -> Result<(Config, Secrets), Unusable> {
-    let loaded = load(&arguments.config)?;
-    loaded.show_report();
-    let name = escaped(&loaded.name());
-    let config = loaded.config.clone().ok_or(Unusable)?;
-    let fetched = secret::fetch(&config, loaded.directory()).map_err(|faults| {
-        for fault in faults {
-            printed(writeln!(std::io::stderr(), "{name}: error: {fault}"));
+    match load::read_all(&arguments.config) {
+        Ok(fresh) => {
+            printed(std::io::stderr().write_all(fresh.warnings.as_bytes()));
+            bring_up(fresh, arguments, clock)
         }
-        Unusable
-    })?;
-    for warning in loaded.warnings().into_iter().chain(fetched.warnings) {
-        printed(writeln!(std::io::stderr(), "{name}: warning: {warning}"));
+        Err(Unfit(report)) => {
+            printed(std::io::stderr().write_all(report.as_bytes()));
+            Unusable.into()
+        }
     }
-    Ok((config, fetched.secrets))
 }
 
-fn bring_up(config: &Config, secrets: Secrets, arguments: &Arguments, clock: Clock) -> ExitKind {
-    let level = arguments.log_level.map_or(config.log_level(), LogLevel::from);
-    logging::start(level, arguments.log_format.map_or(config.log_format(), LogFormat::from));
-    if let Err(error) = sandbox::enter(config, &arguments.config, &arguments.state_directory) {
+fn bring_up(fresh: Fresh, arguments: &Arguments, clock: Clock) -> ExitKind {
+    let Fresh { mut config, secrets, files, .. } = fresh;
+    let log =
+        LogChoice { level: arguments.log_level.map(LogLevel::from), format: arguments.log_format.map(LogFormat::from) };
+    logging::set(log.level.unwrap_or(config.log_level()), log.format.unwrap_or(config.log_format()));
+    if let Err(error) = sandbox::enter(&config, &arguments.config, &arguments.state_directory) {
         printed(writeln!(std::io::stderr(), "vpnd: {}", escaped(&error.to_string())));
         return ExitKind::Privileges;
     }
@@ -110,15 +100,22 @@ fn bring_up(config: &Config, secrets: Secrets, arguments: &Arguments, clock: Clo
             }
         };
     let form = if arguments.json { Form::Json } else { Form::Text };
+    let file = std::path::absolute(&arguments.config).unwrap_or_else(|_| arguments.config.clone());
     let options = RunOptions {
         wait: arguments.wait.map(Duration::from_secs),
         state_directory: arguments.state_directory.clone(),
         running: if arguments.no_takeover { Running::Leave } else { Running::TakeOver },
+        log,
+        source: Source::new(move || load::read_all(&file)),
+        files,
     };
-    let mut printer = Printer::new(config, clock, form);
-    let ended = runtime.block_on(supervisor::run(config, secrets, &options, &mut |progress| printer.tell(progress)));
+    let mut printer = Printer::new(clock, form);
+    let mut tell = |config: &Config, progress: &Progress| printer.tell(config, progress);
+    let ended = runtime.block_on(supervisor::run(&mut config, secrets, &options, &mut tell));
+    // A file that hangs while it is read holds nobody up.
+    runtime.shutdown_background();
     let diagnosis = match ended {
-        Ok(outcome) => conclude(outcome, config, &options),
+        Ok(outcome) => conclude(outcome, &config, &options),
         Err(error) => Some(not_started(&error)),
     };
     if let Some(diagnosis) = &diagnosis {

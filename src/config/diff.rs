@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::duration;
-use super::model::{AddressMode, Children, Config, ControlSocket, KillSwitch, LogFormat, Nftables, Spoken};
+use super::model::{AddressMode, Children, Config, ControlSocket, KillSwitch, LogFormat, Nftables, Sandbox, Spoken};
 use super::profile::Secrets;
 use super::secret_source::{PskSource, SecretSource};
 use crate::ike::profile::{Phase1Mode, Protocol};
@@ -133,6 +133,7 @@ pub fn differences(old: &Config, new: &Config, secrets: ChangedSecrets) -> Vec<D
         dpd,
         keepalive,
         fragmentation,
+        mobike,
         initial_contact,
         esp_offers,
         esp_lifetime,
@@ -147,6 +148,8 @@ pub fn differences(old: &Config, new: &Config, secrets: ChangedSecrets) -> Vec<D
         log_level,
         log_format,
         control_socket,
+        sandbox,
+        watch,
     } = old;
     let mut table = Table::default();
     // A gateway that is added behind those there are is one more to turn to.
@@ -174,6 +177,7 @@ pub fn differences(old: &Config, new: &Config, secrets: ChangedSecrets) -> Vec<D
     // It can be left, and only be begun when it was announced.
     let cut = if fragmentation.is_some() { Takes::InPlace } else { Takes::NewSession };
     table.row("[ike] fragmentation", fragmentation, &new.fragmentation, cut, |octets| or(octets.as_ref(), "off"));
+    table.row("[ike] mobike", mobike, &new.mobike, Takes::NewSession, bool::to_string);
     table.row("[ike] initial_contact", initial_contact, &new.initial_contact, Takes::NextSession, bool::to_string);
     table.row("[esp] proposals", esp_offers, &new.esp_offers, Takes::NewSession, |list| joined(list));
     table.row("[esp] lifetime", esp_lifetime, &new.esp_lifetime, Takes::NextRekeying, |time| duration::shown(*time));
@@ -206,6 +210,15 @@ pub fn differences(old: &Config, new: &Config, secrets: ChangedSecrets) -> Vec<D
         ControlSocket::At(path) => path.display().to_string(),
         ControlSocket::Off => "off".into(),
     });
+    table.row("[control] watch", watch, &new.watch, Takes::InPlace, bool::to_string);
+    table.row("[security] sandbox", sandbox, &new.sandbox, Takes::Restart, |sandbox| {
+        match sandbox {
+            Sandbox::Auto => "auto",
+            Sandbox::Required => "required",
+            Sandbox::Off => "off",
+        }
+        .into()
+    });
     table.0
 }
 
@@ -217,6 +230,7 @@ impl Config {
             local_port: running.local_port,
             device: running.device.clone(),
             control_socket: running.control_socket.clone(),
+            sandbox: running.sandbox,
             ..self
         }
     }

@@ -49,6 +49,7 @@ pub struct Config {
     pub(super) log_format: LogFormat,
     pub(super) control_socket: ControlSocket,
     pub(super) sandbox: Sandbox,
+    pub(super) watch: bool,
 }
 
 /// Which IKE is spoken.
@@ -223,6 +224,15 @@ impl Config {
         &self.psk_source
     }
 
+    /// The places outside the file that hold secrets.
+    pub fn secret_sources(&self) -> Vec<&SecretSource> {
+        let psk = match &self.psk_source {
+            PskSource::Elsewhere(source) => Some(source),
+            PskSource::Inline(_) => None,
+        };
+        psk.into_iter().chain(self.xauth().map(|account| &account.password)).collect()
+    }
+
     /// How the pre-shared key is written there.
     pub const fn psk_format(&self) -> PskFormat {
         self.psk_format
@@ -364,6 +374,11 @@ impl Config {
     /// Whether the process gives up what it does not need.
     pub const fn sandbox(&self) -> Sandbox {
         self.sandbox
+    }
+
+    /// Whether the file and those of its secrets are read again when they change.
+    pub const fn is_watched(&self) -> bool {
+        self.watch
     }
 
     /// Our side of the child SA (TSi). Everything of the asked families when the gateway assigns the address.

@@ -104,6 +104,7 @@ pub(super) struct Security {
 #[derive(Debug, Default)]
 pub(super) struct Control {
     pub(super) socket: Option<At<String>>,
+    pub(super) watch: Option<At<bool>>,
 }
 
 const FILE: &str = "the name of a file in quotes";
@@ -137,7 +138,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("tun", &["name", "mtu", "routes", "default_route"]),
     ("killswitch", &["enabled", "nftables"]),
     ("log", &["level", "format"]),
-    ("control", &["socket"]),
+    ("control", &["socket", "watch"]),
     ("security", &["allow_weak", "sandbox"]),
 ];
 
@@ -271,7 +272,10 @@ fn log(section: &mut Section<'_, '_>) -> Log {
 }
 
 fn control(section: &mut Section<'_, '_>) -> Control {
-    Control { socket: section.text("socket", "\"off\" or the path of a socket in quotes") }
+    Control {
+        socket: section.text("socket", "\"off\" or the path of a socket in quotes"),
+        watch: section.flag("watch"),
+    }
 }
 
 fn security(section: &mut Section<'_, '_>) -> Security {

@@ -65,6 +65,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
         log_format: log.1,
         control_socket,
         sandbox,
+        watch: raw.control.watch.as_ref().is_some_and(|given| given.value),
     })
 }
 

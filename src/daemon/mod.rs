@@ -2,11 +2,13 @@
 
 pub mod control;
 pub mod data_thread;
+mod file_watch;
 mod handover;
 pub mod logging;
 pub mod privilege;
 mod rivals;
 pub mod sandbox;
+pub mod source;
 pub mod start;
 mod status;
 pub mod supervisor;

@@ -5,10 +5,9 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, PskSource, Sandbox, SecretSource};
+use crate::config::{Config, Sandbox, SecretSource};
 use crate::daemon::control;
 use crate::os::sandbox::{self, Missing, Places};
-use crate::tunnel::settings::Host;
 
 /// A wall that the configuration insists on does not stand.
 #[derive(Debug)]
@@ -46,29 +45,20 @@ pub fn enter(config: &Config, file: &Path, state_directory: &Path) -> Result<(),
 
 fn places(config: &Config, file: &Path, state_directory: &Path) -> Places {
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let secrets = secrets(config).into_iter().filter_map(|source| match source {
+    let secrets = config.secret_sources().into_iter().filter_map(|source| match source {
         SecretSource::File(path) => Some(directory.join(path)),
         SecretSource::Credential(name) => Some(Path::new(&std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name)),
         SecretSource::Environment(_) => None,
     });
     let reread: Vec<PathBuf> = std::iter::once(file.to_owned()).chain(secrets).collect();
     let mut read: Vec<PathBuf> = reread.iter().flat_map(|file| ways_to(file)).collect();
-    if config.gateways().iter().any(|gateway| matches!(gateway, Host::Name(_))) {
-        read.extend(resolver_directory());
-    }
+    // A reload may name a gateway where none had a name.
+    read.extend(resolver_directory());
     // What cannot be made here is told when it is needed.
     let _ = DirBuilder::new().recursive(true).mode(0o700).create(state_directory);
     let mut write = vec![state_directory.to_owned()];
     write.extend(control::path(config, state_directory).and_then(|socket| socket.parent().map(Path::to_owned)));
     Places { read, write, reread, low_port: config.local_port().is_some_and(|port| port < 1024) }
-}
-
-fn secrets(config: &Config) -> Vec<&SecretSource> {
-    let psk = match config.psk_source() {
-        PskSource::Elsewhere(source) => Some(source),
-        PskSource::Inline(_) => None,
-    };
-    psk.into_iter().chain(config.xauth().map(|account| &account.password)).collect()
 }
 
 /// The directories on the way to a file that have to be readable so that another file, or another link, may take its place: the one in which it is, and each

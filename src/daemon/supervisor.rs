@@ -1,8 +1,10 @@
 //! Runs one tunnel: gives it time, names, datagrams and signals, and carries out what it wants done. It knows no protocol rule.
 
 mod handover;
+mod reload;
 
 use std::future::Future;
+use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -11,14 +13,15 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::model::AddressMode;
 use crate::config::{self, Children, Config, Secrets};
 use crate::crypto::random::Random;
 use crate::daemon::control::{Call, Control, Request};
 use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, Halves};
 use crate::daemon::handover::{Offer, Pending, Reach, ask, find};
+use crate::daemon::logging::LogChoice;
 use crate::daemon::privilege::{protect_memory, require_net_admin};
 use crate::daemon::rivals::Rivals;
+use crate::daemon::source::Source;
 use crate::daemon::start::{StartError, open_control, open_sockets};
 use crate::daemon::status;
 use crate::esp::mtu::tunnel_mtu;
@@ -36,6 +39,8 @@ use crate::time::Instant;
 use crate::tunnel::progress::Progress;
 use crate::tunnel::settings::IKE_PORT;
 use crate::tunnel::{Tunnel, TunnelAction};
+
+use reload::{AskedBy, Job, Reloads};
 
 /// How long a name may take.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
@@ -57,6 +62,12 @@ pub struct RunOptions {
     pub state_directory: PathBuf,
     /// What is done about a vpnd that runs with the same device.
     pub running: Running,
+    /// What the command line says of the log.
+    pub log: LogChoice,
+    /// Where the configuration is read again.
+    pub source: Source,
+    /// The files that it came from.
+    pub files: Vec<PathBuf>,
 }
 
 /// What is done about a vpnd that runs with the same device.
@@ -87,15 +98,19 @@ pub enum Outcome {
     },
 }
 
-/// Runs the tunnel of `config` until it is told to end or gives up. Everything on the host is undone when this returns.
+/// Tells people of a step, and returns what was told.
+pub type Tell<'a> = dyn FnMut(&Config, &Progress) -> Option<String> + 'a;
+
+/// Runs the tunnel of `config` until it is told to end or gives up; `config` is the one in force then. Everything on the host is undone when
+/// this returns.
 ///
 /// # Errors
 /// [`StartError`] when it could not even begin.
 pub async fn run(
-    config: &Config,
+    config: &mut Config,
     secrets: Secrets,
     options: &RunOptions,
-    tell: &mut dyn FnMut(&Progress),
+    tell: &mut Tell<'_>,
 ) -> Result<Outcome, StartError> {
     require_net_admin()?;
     protect_memory();
@@ -122,10 +137,10 @@ async fn find_running(config: &Config, options: &RunOptions) -> Result<Option<Bo
 }
 
 async fn start(
-    config: &Config,
+    config: &mut Config,
     secrets: Secrets,
     options: &RunOptions,
-    tell: &mut dyn FnMut(&Progress),
+    tell: &mut Tell<'_>,
 ) -> Result<Outcome, StartError> {
     let clock = Clock::start();
     let sockets = open_sockets(config)?;
@@ -140,29 +155,39 @@ async fn start(
     let closed = HostPlan::closed(&host_settings);
     let (host, repaired) = Host::open(&options.state_directory, config.device(), &closed).await?;
     if repaired > 0 {
-        tell(&Progress::Notice(format!("{repaired} changes of the host that an earlier run left were taken back")));
+        tell(
+            config,
+            &Progress::Notice(format!("{repaired} changes of the host that an earlier run left were taken back")),
+        );
     }
     let subnets = closed.closed_subnets();
     if !subnets.is_empty() {
-        tell(&Progress::SubnetsClosed { subnets, nftables: host.is_filtered() });
+        tell(config, &Progress::SubnetsClosed { subnets, nftables: host.is_filtered() });
         if let Some(error) = host.filter_refused() {
-            tell(&Progress::Notice(format!(
-                "the kill switch is made of routes alone: the kernel refuses nftables rules ({error}), so that a program which binds \
+            tell(
+                config,
+                &Progress::Notice(format!(
+                    "the kill switch is made of routes alone: the kernel refuses nftables rules ({error}), so that a program which binds \
                  itself to another device passes by it. `[killswitch] nftables` says how to decide on it"
-            )));
+                )),
+            );
         }
     }
     let settings = Arc::new(config.tunnel_settings(secrets));
     let tunnel = Tunnel::new(settings, Box::new(OsRandom), fork, clock.now());
     let give_up = options.wait.map(|wait| clock.now().after(wait));
     let driver = Driver {
+        reloads: Reloads::new(options.source.clone(), config, &options.files),
+        watch: watch(config),
         config,
+        log: options.log,
+        fitted: Vec::new(),
+        is_on_terminal: std::io::stdout().is_terminal(),
         clock,
         tunnel,
         data,
         host,
         host_settings,
-        watch: watch(config),
         control,
         rivals: Rivals::default(),
         tell,
@@ -179,15 +204,20 @@ async fn start(
     Ok(driver.run(events, signals).await)
 }
 
-/// From here on they end the tunnel in order, and not the process.
+/// From here on they end the tunnel in order, or have the configuration read again, and do not end the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 }
 
@@ -198,7 +228,13 @@ fn fork(_: &mut dyn Random) -> Box<dyn Random> {
 type Lookup = Pin<Box<dyn Future<Output = (String, Result<Vec<IpAddr>, String>)>>>;
 
 struct Driver<'a> {
-    config: &'a Config,
+    config: &'a mut Config,
+    log: LogChoice,
+    reloads: Reloads,
+    /// The children that addresses and routes were last set for.
+    fitted: Vec<ChildUp>,
+    /// Whether a person reads along.
+    is_on_terminal: bool,
     clock: Clock,
     tunnel: Tunnel,
     data: DataPlane,
@@ -207,7 +243,7 @@ struct Driver<'a> {
     watch: Option<Watch>,
     control: Option<Control>,
     rivals: Rivals,
-    tell: &'a mut dyn FnMut(&Progress),
+    tell: &'a mut Tell<'a>,
     lookup: Option<Lookup>,
     /// Datagrams are let in from these only.
     gateways: Vec<Gateway>,
@@ -244,6 +280,8 @@ impl Driver<'_> {
             tokio::select! {
                 _ = signals.terminate.recv() => self.close(&mut told_to_close),
                 _ = signals.interrupt.recv() => self.close(&mut told_to_close),
+                _ = signals.hang_up.recv() => self.hang_up(&mut told_to_close),
+                (job, read) = self.reloads.next() => self.reload(job, read).await,
                 Some(news) = events.news.recv() => match news {
                     DataNews::Report(report) => self.tunnel.handle_report(self.clock.now(), report),
                     DataNews::Failed(failure) => self.outcome = Some(Outcome::Broken(failure.to_string())),
@@ -280,11 +318,11 @@ impl Driver<'_> {
             Outcome::HandedOver { .. } => return,
         };
         if let Err(error) = cleaned {
-            (self.tell)(&Progress::Notice(format!("not everything on the host could be taken back: {error}")));
+            self.progress(Progress::Notice(format!("not everything on the host could be taken back: {error}")));
         }
         if matches!(outcome, Outcome::Broken(_)) && self.host.steps().next().is_some() {
             let text = "the subnets stay closed until the next start, or until `vpnd repair` opens them";
-            (self.tell)(&Progress::Notice(text.into()));
+            self.progress(Progress::Notice(text.into()));
         }
     }
 
@@ -299,6 +337,7 @@ impl Driver<'_> {
             Request::Handover { process, format, namespace } => {
                 return self.asked_for_everything(caller, handover::Asked { process, format, namespace });
             }
+            Request::Reload(wanted) => return self.reloads.ask(Job::of(caller, wanted)),
         };
         if let Err(error) = caller.answer(&answer) {
             tracing::debug!(%error, "an answer on the control socket was not taken");
@@ -315,7 +354,7 @@ impl Driver<'_> {
             News::Route { .. } | News::Rule { .. } => self.rivals.made(news, &self.host_settings),
         };
         if let Some(text) = text {
-            (self.tell)(&Progress::Notice(text));
+            self.progress(Progress::Notice(text));
         }
     }
 
@@ -346,6 +385,14 @@ impl Driver<'_> {
         }
     }
 
+    /// The configuration is to be read again; or the terminal is gone, and with it whoever began this.
+    fn hang_up(&mut self, told_to_close: &mut bool) {
+        if self.is_on_terminal && !std::io::stdout().is_terminal() {
+            return self.close(told_to_close);
+        }
+        self.reloads.ask(Job::new(AskedBy::Signal));
+    }
+
     fn stop_trying(&mut self) {
         self.give_up = None;
         self.outcome = Some(Outcome::GaveUp(self.trouble.take()));
@@ -353,7 +400,11 @@ impl Driver<'_> {
 
     /// Carries out everything that the tunnel wants done, in order.
     async fn settle(&mut self) {
-        while let Some(action) = self.tunnel.poll_action() {
+        loop {
+            if self.reloads.has_arrived() {
+                self.arrive().await;
+            }
+            let Some(action) = self.tunnel.poll_action() else { return };
             match action {
                 TunnelAction::Resolve { name } => {
                     self.lookup = Some(Box::pin(async move {
@@ -429,10 +480,7 @@ impl Driver<'_> {
         let child = children.first().ok_or("there is no child SA")?;
         let remote: Vec<_> = children.iter().flat_map(|child| child.remote.clone()).collect();
         let gateway = child.path.remote.ip();
-        let addresses = match self.config.address_mode() {
-            AddressMode::Fixed(addresses) => addresses.iter().map(|address| (*address, host_len(*address))).collect(),
-            AddressMode::Virtual { .. } | AddressMode::None => child.configuration.addresses.clone(),
-        };
+        let addresses = child.configuration.addresses.clone();
         let link = self.data.sockets().towards(gateway).and_then(|socket| socket.path_mtu(gateway).ok());
         let link = link.unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU);
         let mtu = self.config.mtu().or_else(|| smallest_mtu(children, link)).ok_or("there is no child SA")?;
@@ -440,10 +488,11 @@ impl Driver<'_> {
         let facts = TunnelFacts { mtu, addresses: &addresses, remote: &remote, outside: &outside };
         let plan = HostPlan::of(&self.host_settings, &facts);
         for refusal in &plan.refused {
-            (self.tell)(&Progress::Notice(refusal.to_string()));
+            self.progress(Progress::Notice(refusal.to_string()));
         }
         self.host.apply(&plan).await.map_err(|error| error.to_string())?;
         self.data.set_mtu(Some(mtu)).await.map_err(|error| error.to_string())?;
+        self.fitted = children.to_vec();
         let routes = self.host.steps().filter_map(|step| match step {
             Step::Route { destination, .. } => Some((destination.address(), destination.length())),
             _ => None,
@@ -452,7 +501,8 @@ impl Driver<'_> {
     }
 
     fn progress(&mut self, progress: Progress) {
-        (self.tell)(&progress);
+        let text = (self.tell)(self.config, &progress);
+        self.reloads.progress(self.config, &progress, text.as_deref());
         match &progress {
             Progress::Up => self.give_up = None,
             Progress::Down { failure, .. } => {
@@ -505,10 +555,6 @@ const LARGEST_LINK_MTU: u16 = 9000;
 /// What fits into the datagrams of all children, whatever their suites are: they share the device.
 fn smallest_mtu(children: &[ChildUp], link: u16) -> Option<u16> {
     children.iter().map(|child| tunnel_mtu(link, child.path.remote.ip(), child.suite.protection)).min()
-}
-
-const fn host_len(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
 }
 
 /// Who makes the routes himself is not told of them.

@@ -56,7 +56,7 @@ impl InboundPath {
 
     /// Everything that goes on in another process.
     pub fn export(&self) -> InboundState {
-        let Self { sas, peer, mtu, by_spi: _, unknown_spi: _, counters: _, reports: _ } = self;
+        let Self { sas, peer, mtu, by_spi: _, unknown_spi: _, early: _, counters: _, reports: _ } = self;
         let entry = |entry: &Entry| {
             let Entry { child, sa, policy, seen: _, waiting: _ } = entry;
             InboundEntry { child: *child, sa: sa.export(), policy: policy.clone() }

@@ -324,8 +324,8 @@ impl Host {
         let Some((ruleset, need)) = wanted else { return self.unload_filter().map_err(HostError::NoFilter) };
         match &self.filter {
             Filter::Loaded(loaded) if loaded == ruleset => return Ok(()),
-            Filter::Refused(_) => return Ok(()),
-            Filter::Empty | Filter::Loaded(_) => {}
+            Filter::Refused(_) if *need == Need::Wanted => return Ok(()),
+            Filter::Empty | Filter::Loaded(_) | Filter::Refused(_) => {}
         }
         match nftables::load(&self.key, ruleset) {
             Ok(()) => self.filter = Filter::Loaded(ruleset.clone()),

@@ -50,7 +50,7 @@ pub enum KillSwitch {
     On(Nftables),
 }
 
-/// What the configuration asks of the host: the same for as long as the process runs.
+/// What the configuration asks of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostSettings {
     /// The TUN device's name.
@@ -69,6 +69,24 @@ impl HostSettings {
     /// The configured subnet that holds all of `destination`, if there is one.
     pub fn covering(&self, destination: Prefix) -> Option<Prefix> {
         self.configured.iter().flat_map(prefixes).find(|subnet| subnet.covers(destination))
+    }
+
+    /// What is in force between these settings and the next: closed is what either closes, routed what either routes.
+    #[must_use]
+    pub fn joined_with(&self, next: &Self) -> Self {
+        let mut configured = self.configured.clone();
+        configured.extend(next.configured.iter().filter(|selector| !self.configured.contains(selector)));
+        let either = |routes| self.routes == routes || next.routes == routes;
+        // What is routed of the configured subnets are those that were negotiated, also where only these are negotiated.
+        let routes = [Routes::Configured, Routes::Negotiated].into_iter().find(|routes| either(*routes));
+        let is_allowed = [self, next].iter().any(|settings| settings.default_route == DefaultRoute::Allowed);
+        Self {
+            device: next.device.clone(),
+            configured,
+            routes: routes.unwrap_or(Routes::None),
+            default_route: if is_allowed { DefaultRoute::Allowed } else { DefaultRoute::Refused },
+            kill_switch: if next.kill_switch == KillSwitch::Off { self.kill_switch } else { next.kill_switch },
+        }
     }
 }
 

@@ -35,6 +35,28 @@ pub enum ExitKind {
     Proposal,
     /// No subnets in common, or no inner address.
     Selectors,
+    /// Some of it is done, the rest only by another start.
+    Restart,
+}
+
+impl ExitKind {
+    /// All of them by the words that programs know them by.
+    pub const NAMES: &[(&'static str, Self)] = &[
+        ("success", Self::Success),
+        ("other", Self::Other),
+        ("configuration", Self::Configuration),
+        ("privileges", Self::Privileges),
+        ("unreachable", Self::Unreachable),
+        ("authentication", Self::Authentication),
+        ("proposal", Self::Proposal),
+        ("selectors", Self::Selectors),
+        ("restart", Self::Restart),
+    ];
+
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, kind)| *kind == self).map_or("other", |(name, _)| name)
+    }
 }
 
 /// A failure as people read it.

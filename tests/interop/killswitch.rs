@@ -10,16 +10,16 @@ use crate::lab::{Client, Lab};
 use crate::vpnd::{Vpnd, VpndConfig};
 
 const SENDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/clear.py");
-const MARKER: &[u8] = b"seen in clear";
+pub(crate) const MARKER: &[u8] = b"seen in clear";
 const BOTH: &str = r#"["10.250.0.0/24", "fd00:250::/64"]"#;
 
 /// Somebody who does not know of the tunnel.
-struct Sender(Child);
+pub(crate) struct Sender(Child);
 
 impl Sender {
-    fn start(client: &Client<'_>, device: &str) -> Self {
+    pub(crate) fn start(client: &Client<'_>, device: &str, addresses: &[&str]) -> Self {
         let mut command = client.command("python3");
-        command.args([SENDER, &String::from_utf8_lossy(MARKER), device, INSIDE, INSIDE_V6]).stdout(Stdio::piped());
+        command.args([SENDER, &String::from_utf8_lossy(MARKER), device]).args(addresses).stdout(Stdio::piped());
         let mut child = command.spawn().expect("python3 starts");
         let mut begun = String::new();
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut begun).expect("a line");
@@ -37,7 +37,7 @@ impl Drop for Sender {
 }
 
 /// A client that reaches the subnets in clear when nothing holds it back.
-fn with_default_routes<'lab>(lab: &'lab Lab) -> Client<'lab> {
+pub(crate) fn with_default_routes<'lab>(lab: &'lab Lab) -> Client<'lab> {
     let client = lab.client(0);
     client.run("ip", &["route", "add", "default", "via", ADDRESS]);
     client.run("ip", &["-6", "route", "add", "default", "via", ADDRESS_V6]);
@@ -71,7 +71,7 @@ fn tell(config: &VpndConfig, gateway: GatewayConfig, carried: &[&str], device: &
     let mut vpnd = config.start(&client);
     let closed = vpnd.wait_for("subnets closed");
     assert!(closed.contains("10.250.0.0/24") && closed.contains("fd00:250::/64"), "{closed}");
-    let _sender = Sender::start(&client, device);
+    let _sender = Sender::start(&client, device, &[INSIDE, INSIDE_V6]);
     let outside = Capture::start(&client, "outer");
     let carries = || carried.iter().for_each(|inside| assert!(client.reaches(inside), "{inside}"));
     a_while(&client);

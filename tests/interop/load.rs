@@ -67,7 +67,7 @@ impl Drop for Server {
     }
 }
 
-/// Echo requests on their way, one every ten milliseconds.
+/// Echo requests on their way, one every ten milliseconds unless said otherwise.
 pub(crate) struct Pings {
     child: Child,
 }

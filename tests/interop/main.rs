@@ -28,6 +28,7 @@ mod killswitch;
 mod matrix;
 mod refusals;
 mod rekeying;
+mod reload;
 mod replicas;
 mod roaming;
 mod sandbox;

@@ -76,12 +76,21 @@ impl VpndConfig {
         self
     }
 
+    /// Writes it for a client: the file, with its secrets beside it.
     pub(crate) fn write(&self, client: &Client<'_>) -> PathBuf {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let directory = client.directory().join(format!("config{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
         fs::create_dir(&directory).expect("a directory for the configuration");
+        let file = directory.join("vpnd.toml");
+        self.rewrite(&file);
+        file
+    }
+
+    /// Writes it in the place of another one.
+    pub(crate) fn rewrite(&self, file: &Path) {
+        let directory = file.parent().expect("a directory");
         let mut text = String::new();
-        for table in ["gateway", "local", "ike", "esp", "tun", "killswitch", "control", "security"] {
+        for table in ["gateway", "local", "ike", "esp", "tun", "killswitch", "log", "control", "security"] {
             writeln!(text, "[{table}]").expect("a String takes everything");
             for (_, key, value) in self.values.iter().filter(|(known, _, _)| *known == table) {
                 writeln!(text, "{key} = {value}").expect("a String takes everything");
@@ -90,9 +99,10 @@ impl VpndConfig {
         for (name, secret) in [("psk", &self.psk), ("password", &self.password)] {
             write_secret(&directory.join(name), secret);
         }
-        let file = directory.join("vpnd.toml");
-        fs::write(&file, text).expect("the configuration");
-        file
+        // As editors do: whoever reads meanwhile reads one or the other.
+        let fresh = file.with_extension("new");
+        fs::write(&fresh, text).expect("the configuration");
+        fs::rename(&fresh, file).expect("the configuration");
     }
 
     /// Starts `vpnd up` in the client's namespace.
@@ -163,6 +173,13 @@ impl Vpnd {
     pub(crate) fn start(client: &Client<'_>, file: &Path, wait: Duration) -> Self {
         let mut command = client.command(env!("CARGO_BIN_EXE_vpnd"));
         command.arg("up").arg("--config").arg(file).arg("--wait").arg(wait.as_secs().to_string());
+        Self::spawn(command)
+    }
+
+    /// The same, and it never gives up.
+    pub(crate) fn start_for_ever(client: &Client<'_>, file: &Path) -> Self {
+        let mut command = client.command(env!("CARGO_BIN_EXE_vpnd"));
+        command.arg("up").arg("--config").arg(file);
         Self::spawn(command)
     }
 

@@ -57,6 +57,7 @@ fn every_key_has_its_row() {
         (FILE, &with("ike", "keepalive = \"11s\""), "[ike] keepalive", Takes::InPlace),
         (FILE, &with("ike", "fragmentation = 1000"), "[ike] fragmentation", Takes::InPlace),
         (&with("ike", "fragmentation = false"), FILE, "[ike] fragmentation", Takes::NewSession),
+        (FILE, &with("ike", "mobike = false"), "[ike] mobike", Takes::NewSession),
         (FILE, &with("ike", "initial_contact = true"), "[ike] initial_contact", Takes::NextSession),
         (FILE, &with("esp", "proposals = [\"aes128-sha256\"]"), "[esp] proposals", Takes::NewSession),
         (FILE, &with("esp", "lifetime = \"2h\""), "[esp] lifetime", Takes::NextRekeying),
@@ -70,6 +71,8 @@ fn every_key_has_its_row() {
         (FILE, &with("log", "level = \"debug\""), "[log] level", Takes::InPlace),
         (FILE, &with("log", "format = \"json\""), "[log] format", Takes::InPlace),
         (FILE, &with("control", "socket = \"off\""), "[control] socket", Takes::Restart),
+        (FILE, &with("security", "sandbox = \"off\""), "[security] sandbox", Takes::Restart),
+        (FILE, &with("control", "watch = true"), "[control] watch", Takes::InPlace),
         (
             FILE,
             &with("gateway", "psk_env = \"PSK\"").replace("psk_file = \"psk\"\n", ""),
@@ -156,14 +159,14 @@ fn what_takes_a_restart_stays_as_it_runs() {
     let running = config(FILE);
     let new = config(
         "[gateway]\naddress = \"198.51.100.9\"\nsubnets = [\"10.0.0.0/8\"]\npsk_file = \"psk\"\n[local]\nport = 4501\n\
-         [tun]\nname = \"vpnd7\"\n[control]\nsocket = \"/run/office.sock\"\n",
+         [tun]\nname = \"vpnd7\"\n[control]\nsocket = \"/run/office.sock\"\n[security]\nsandbox = \"off\"\n",
     );
     let restart = |list: &[Difference]| list.iter().filter(|difference| difference.takes == Takes::Restart).count();
     let wanted = differences(&running, &new, ChangedSecrets::default());
     let in_force = new.clone().without_restart(&running);
     let done = differences(&running, &in_force, ChangedSecrets::default());
-    assert_eq!((restart(&wanted), restart(&done)), (3, 0));
-    assert_eq!(done.len(), wanted.len() - 3);
+    assert_eq!((restart(&wanted), restart(&done)), (4, 0));
+    assert_eq!(done.len(), wanted.len() - 4);
     // It is told again at each reload.
-    assert_eq!(restart(&differences(&in_force, &new, ChangedSecrets::default())), 3);
+    assert_eq!(restart(&differences(&in_force, &new, ChangedSecrets::default())), 4);
 }

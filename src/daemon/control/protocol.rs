@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// The version of what is said. Another one is refused.
@@ -28,6 +28,16 @@ pub enum Request {
         /// The inode of its network namespace.
         namespace: u64,
     },
+    /// Read the configuration again and go over to it.
+    Reload(Reload),
+}
+
+/// How to go over to the configuration as it is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reload {
+    /// Only tell what would happen.
+    pub dry_run: bool,
 }
 
 #[derive(Deserialize)]
@@ -77,7 +87,7 @@ impl fmt::Display for BadRequest {
             Self::Version => {
                 write!(f, "this vpnd speaks version {VERSION} of the control protocol: `\"version\": {VERSION}`")
             }
-            Self::Unknown => write!(f, "the request is none that this vpnd knows: `status`"),
+            Self::Unknown => write!(f, "the request is none that this vpnd knows: `status`, `reload` or `handover`"),
             Self::Arguments(request) => write!(f, "`{request}` does not go with these values"),
         }
     }
@@ -113,6 +123,7 @@ impl Request {
             "status" => arguments_of("status", arguments).map(|Nothing {}| Self::Status),
             "handover" => arguments_of("handover", arguments)
                 .map(|HandoverTo { process, format, namespace }| Self::Handover { process, format, namespace }),
+            "reload" => arguments_of("reload", arguments).map(Self::Reload),
             _ => Err(BadRequest::Unknown),
         }
     }
@@ -125,6 +136,7 @@ impl Request {
                 "version": VERSION,
                 "handover": { "process": process, "format": format, "namespace": namespace },
             }),
+            Self::Reload(reload) => json!({ "version": VERSION, "reload": reload }),
         })
     }
 }

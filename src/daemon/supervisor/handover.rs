@@ -1,10 +1,11 @@
 //! A running tunnel goes over to another process, or comes from one.
 
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Driver, Outcome, RunOptions, Signals, fork, host_settings, watch};
+use super::{Driver, Outcome, Reloads, RunOptions, Signals, Tell, fork, host_settings, watch};
 use crate::config::{Config, Secrets};
 use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, Halves, Hold};
 use crate::daemon::handover::{Descriptors, Given, Marks, Offer, Pending, State, give, namespace};
@@ -122,7 +123,7 @@ impl Driver<'_> {
                 match gone.finish() {
                     Ok(()) => {
                         self.host.belongs_to(Owner::Another);
-                        (self.tell)(&Progress::HandedOver { process });
+                        self.progress(Progress::HandedOver { process });
                         self.outcome = Some(Outcome::HandedOver { process });
                         return;
                     }
@@ -137,7 +138,7 @@ impl Driver<'_> {
         };
         self.flow().await;
         let text = format!("process {process} did not take over ({failed}): this one goes on");
-        (self.tell)(&Progress::Notice(text));
+        self.progress(Progress::Notice(text));
     }
 
     async fn flow(&mut self) {
@@ -155,11 +156,11 @@ pub(super) struct Asked {
 
 /// Goes on with what another process offers. It is told when that does not work, and goes on itself.
 pub(super) async fn take_over(
-    config: &Config,
+    config: &mut Config,
     secrets: Secrets,
     options: &RunOptions,
     offer: Offer,
-    tell: &mut dyn FnMut(&Progress),
+    tell: &mut Tell<'_>,
 ) -> Result<Outcome, StartError> {
     let process = offer.process;
     let (state, descriptors, reply) = offer.take_apart();
@@ -179,23 +180,27 @@ pub(super) async fn take_over(
     let waited = clock.now().since(held_at);
     // What could keep it from being opened would have kept the other one from having it.
     let control = open_control(config, &options.state_directory).unwrap_or_else(|error| {
-        tell(&Progress::Notice(error.to_string()));
+        tell(config, &Progress::Notice(error.to_string()));
         None
     });
-    tell(&Progress::TookOver { process, waited, is_up, differing: differing.clone() });
+    tell(config, &Progress::TookOver { process, waited, is_up, differing: differing.clone() });
     let host_settings = host_settings(config, data.device().name());
     if !is_up && let Err(error) = host.apply(&HostPlan::closed(&host_settings)).await {
-        tell(&Progress::Notice(format!("the host could not be set up as the configuration has it: {error}")));
+        tell(config, &Progress::Notice(format!("the host could not be set up as the configuration has it: {error}")));
     }
     let now = clock.now();
     let mut driver = Driver {
+        reloads: Reloads::new(options.source.clone(), config, &options.files),
+        watch: watch(config),
+        log: options.log,
+        fitted: if is_up { tunnel.status().children } else { Vec::new() },
+        is_on_terminal: std::io::stdout().is_terminal(),
         config,
         clock,
         tunnel,
         data,
         host,
         host_settings,
-        watch: watch(config),
         control,
         rivals: Rivals::default(),
         tell,

@@ -142,13 +142,16 @@ fn judge_child(profile: &Profile, gateway: IpAddr, proof: &AuthProof) -> Result<
     if !within(local, &profile.child.local) || !within(remote, &profile.child.remote) {
         return Err(selectors_refused(profile, Some((local.clone(), remote.clone()))));
     }
-    let configuration = judge_configuration(profile, gateway, proof)?;
+    let mut configuration = judge_configuration(profile, gateway, proof)?;
     let reachable = |address: IpAddr| local.iter().any(|selector| selector.contains_address(address));
     if let Some((address, _)) = configuration.addresses.first()
         && !configuration.addresses.iter().any(|(address, _)| reachable(*address))
     {
         let reason = format!("the gateway gave {address}, but its traffic selectors leave it out");
         return Err(Failure::AddressRefused { reason });
+    }
+    if !profile.request.asks() {
+        configuration.addresses.clone_from(&profile.request.fixed);
     }
     Ok(AgreedChild { suite, outbound, local: local.clone(), remote: remote.clone(), configuration })
 }
