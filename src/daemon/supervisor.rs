@@ -123,6 +123,10 @@ pub async fn run(
 /// What a vpnd that runs with the same device offers, if there is one.
 async fn find_running(config: &Config, options: &RunOptions) -> Result<Option<Box<Offer>>, StartError> {
     let Some(path) = crate::daemon::control::path(config, &options.state_directory) else { return Ok(None) };
+    // One directory serves many network namespaces, and one socket's path only one of them.
+    if !Host::is_recorded(&options.state_directory, config.device()) {
+        return Ok(None);
+    }
     if options.running == Running::Leave {
         return match find(&path).await {
             Some(process) => Err(StartError::Runs { device: config.device().to_owned(), process }),

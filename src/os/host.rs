@@ -145,6 +145,11 @@ pub struct HostState {
 }
 
 impl Host {
+    /// Whether a process has, or had until it was killed, the record called `key` of this network namespace.
+    pub fn is_recorded(directory: &Path, key: &str) -> bool {
+        Record::is_there(directory, key)
+    }
+
     /// What was changed, for another process that goes on with it.
     pub fn export(&self) -> HostState {
         let Self { netlink: _, record, key, closed_metric: _, filter, done } = self;

@@ -63,6 +63,22 @@ pub(super) struct Record {
     owner: Owner,
 }
 
+/// What the files of a record are called. Namespaces belong to threads. Each has a record of its own: one `/run` serves many namespaces.
+struct Names {
+    namespace: u64,
+    file: PathBuf,
+    lock: PathBuf,
+}
+
+impl Names {
+    fn of(directory: &Path, key: &str) -> io::Result<Self> {
+        let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
+        let name = format!("{}-{namespace}", file_name(key));
+        let of = |kind| directory.join(format!("{name}.{kind}"));
+        Ok(Self { namespace, file: of("json"), lock: of("lock") })
+    }
+}
+
 /// Whose what was changed is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -101,39 +117,37 @@ impl From<io::Error> for RecordError {
 impl Record {
     /// Opens and locks the record called `key`; with it come the changes that a dead process left in this network namespace.
     pub(super) fn open(directory: &Path, key: &str) -> Result<Self, RecordError> {
-        // Namespaces belong to threads. Each has a record of its own: one `/run` serves many namespaces.
-        let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
-        let name = format!("{}-{namespace}", file_name(key));
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let lock_file = directory.join(format!("{name}.lock"));
-        let lock = lock(&lock_file)?;
-        let file = directory.join(format!("{name}.json"));
-        let changes = match fs::read(&file) {
-            Ok(octets) => left_behind(&octets, namespace),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Self { file, namespace, changes, lock_file, lock, owner: Owner::Us })
+        let names = Names::of(directory, key)?;
+        let lock = lock(&names.lock)?;
+        Self::read(names, lock, Owner::Us)
     }
 
     /// Goes on with the record called `key` whose lock another process holds and handed on.
     pub(super) fn adopt(directory: &Path, key: &str, lock: File) -> Result<Self, RecordError> {
-        let namespace = fs::metadata("/proc/thread-self/ns/net")?.ino();
-        let name = format!("{}-{namespace}", file_name(key));
-        let lock_file = directory.join(format!("{name}.lock"));
-        let (ours, named) = (lock.metadata()?, fs::symlink_metadata(&lock_file)?);
+        let names = Names::of(directory, key)?;
+        let (ours, named) = (lock.metadata()?, fs::symlink_metadata(&names.lock)?);
         // It is this file's lock, and held: by the same open file as before.
         if (ours.dev(), ours.ino()) != (named.dev(), named.ino()) || lock.try_lock().is_err() {
             return Err(RecordError::Locked);
         }
-        let file = directory.join(format!("{name}.json"));
+        // Until the other process says so.
+        Self::read(names, lock, Owner::Another)
+    }
+
+    /// Whether a process has it, or had it until it was killed.
+    pub(super) fn is_there(directory: &Path, key: &str) -> bool {
+        Names::of(directory, key).is_ok_and(|names| names.lock.exists())
+    }
+
+    fn read(names: Names, lock: File, owner: Owner) -> Result<Self, RecordError> {
+        let Names { namespace, file, lock: lock_file } = names;
         let changes = match fs::read(&file) {
             Ok(octets) => left_behind(&octets, namespace),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        // Until the other process says so.
-        Ok(Self { file, namespace, changes, lock_file, lock, owner: Owner::Another })
+        Ok(Self { file, namespace, changes, lock_file, lock, owner })
     }
 
     /// Where the record is.

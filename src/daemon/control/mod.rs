@@ -1,6 +1,6 @@
 //! The control socket: what a person or a program on this host asks of a running vpnd.
 //!
-//! It reads requests and hands each on with the connection to answer it on; what is done about them is the supervisor's. It is given no secret.
+//! It reads requests and hands each on with the connection to answer it on; what is done about them is the supervisor's. It is given no secret; what a handover carries does not pass through it.
 
 mod connection;
 pub mod protocol;
