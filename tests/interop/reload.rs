@@ -170,7 +170,7 @@ fn a_key_that_the_gateway_refuses_leaves_the_tunnel_as_it_is() {
         // The change is taken back.
         running.edit(|config| config.psk(PSK));
         running.reload();
-        pings.assert_none_lost(50);
+        pings.assert_none_lost(10);
         has_only(&gateway, |_| true);
         running.vpnd.terminate();
     }
