@@ -73,6 +73,9 @@ def assemble():
         for part in parts:
             source, destination = ROOT / "src" / part, home / "src" / part
             shutil.copytree(source, destination) if source.is_dir() else shutil.copy2(source, destination)
+        for source in (home / "src").rglob("*.rs"):
+            # What one layer shows the others of the program crosses from package to package here.
+            source.write_text(source.read_text().replace("pub(crate)", "pub"))
         lines = [f"pub use {other}::{{{', '.join(names)}}};" for other, names in below.items()]
         lines += [f"pub mod {part.removesuffix('.rs')};" for part in parts]
         (home / "src/lib.rs").write_text("\n".join(lines) + "\n")

@@ -70,6 +70,11 @@ impl Client {
         self.address
     }
 
+    /// Where it can be reached, while it has a socket.
+    pub fn socket(&self) -> Option<SocketAddr> {
+        self.socket
+    }
+
     /// Its network changes: it has another address, or none.
     pub fn change_network(&mut self, now: Instant, address: Option<IpAddr>) {
         self.is_connected = address.is_some();

@@ -80,6 +80,13 @@ impl Link {
         }
     }
 
+    /// The host behind the NAT has another address.
+    pub fn move_inner(&mut self, address: IpAddr) {
+        if let Some(nat) = &mut self.nat {
+            nat.inner = address;
+        }
+    }
+
     fn chance(&mut self, of_a_thousand: u32) -> bool {
         self.number(1000) < u64::from(of_a_thousand)
     }

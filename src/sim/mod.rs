@@ -20,9 +20,10 @@ pub mod hostile;
 pub mod invariants;
 pub mod link;
 pub mod scene;
+pub mod story;
 pub mod world;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::time::Instant;
 
@@ -62,4 +63,52 @@ pub trait Peer {
 
     /// How many SAs it authenticated.
     fn authenticated(&self) -> u64;
+
+    /// Does this now, or as soon as it can.
+    fn act(&mut self, now: Instant, deed: Deed);
+
+    /// What stands.
+    fn standing(&self) -> Standing;
+}
+
+/// What a gateway of either protocol can do of its own accord.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Rekeys the child.
+    RekeyChild,
+    /// Rekeys the IKE SA, if its protocol lets a responder.
+    RekeyIke,
+    /// Deletes the child.
+    DeleteChild,
+    /// Deletes the IKE SA with all that belongs to it.
+    DeleteIke,
+    /// Loses the children without a word.
+    ForgetChildren,
+    /// Restarts without memory.
+    Forget,
+    /// Hears nothing from now on, and says nothing.
+    FallSilent,
+    /// Hears again.
+    Listen,
+    /// Has this address from now on.
+    Move(IpAddr),
+    /// Means none of what it has not done yet.
+    Calm,
+}
+
+/// SAs at a gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// IKE SAs.
+    pub ikes: usize,
+    /// Children, those in their time of grace not counted.
+    pub children: usize,
+}
+
+impl std::ops::Add for Standing {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { ikes: self.ikes + other.ikes, children: self.children + other.children }
+    }
 }

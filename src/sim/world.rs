@@ -1,6 +1,6 @@
 //! A story: one client, one gateway, a link between them, and time that jumps to whatever comes next.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::crypto::random::{Random, SeededRandom};
@@ -31,7 +31,7 @@ pub const ECHO: Ipv4Addr = Ipv4Addr::new(10, 250, 0, 5);
 pub struct Scene<G: Peer = Gateway> {
     pub client: TunnelSettings,
     pub gateway: G::Settings,
-    /// Further gateways, each at an address of its own.
+    /// Further gateways, at other addresses.
     pub others: Vec<G::Settings>,
     pub quality: Quality,
     pub nat: bool,
@@ -43,6 +43,7 @@ pub struct World<G = Gateway> {
     now: Instant,
     pub client: Client,
     pub gateway: G,
+    /// Further gateways.
     pub others: Vec<G>,
     pub link: Link,
     invariants: Invariants,
@@ -55,6 +56,13 @@ pub struct World<G = Gateway> {
     in_order: bool,
     /// The client was closed when it last came to rest.
     closed: bool,
+    /// The client's host sleeps.
+    asleep: bool,
+    /// The gateway that the last inner packet came through.
+    serving: usize,
+    pushed: u64,
+    /// Steps at one moment.
+    at_once: (Instant, u32),
     story: u64,
     #[cfg(feature = "daemon")]
     handovers: Option<Handovers>,
@@ -76,6 +84,12 @@ struct Attacker {
     budget: u32,
 }
 
+/// In the number of a packet that no echo is.
+const PUSHED: u64 = 1 << 63;
+
+/// Steps at one moment, before time must go on.
+const MOST_AT_ONCE: u32 = 1000;
+
 const NOTE: u64 = 0xcbf2_9ce4_8422_2325;
 
 impl<G: Peer> World<G> {
@@ -87,7 +101,7 @@ impl<G: Peer> World<G> {
             now,
             client: Client::new(address, scene.client, scene.seed ^ 1, now),
             gateway: G::new(scene.gateway, scene.seed ^ 2),
-            others: (0x100..).zip(scene.others).map(|(number, one)| G::new(one, scene.seed ^ number)).collect(),
+            others: (3..).zip(scene.others).map(|(n, settings)| G::new(settings, scene.seed ^ (n << 8))).collect(),
             link: Link::new(scene.seed ^ 3, scene.quality, nat),
             invariants: Invariants::default(),
             attacker: None,
@@ -97,12 +111,21 @@ impl<G: Peer> World<G> {
             last_delivered: 0,
             in_order: true,
             closed: false,
+            asleep: false,
+            serving: 0,
+            pushed: 0,
+            at_once: (now, 0),
             story: NOTE,
             #[cfg(feature = "daemon")]
             handovers: None,
         };
         world.settle();
         world
+    }
+
+    /// Whoever attacked leaves.
+    pub fn pacify(&mut self) {
+        self.attacker = None;
     }
 
     /// An attacker joins who will send this many datagrams.
@@ -164,16 +187,30 @@ impl<G: Peer> World<G> {
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now.after(limit);
         while !done(self) {
-            let gateways = self.gateways().filter_map(G::poll_timeout).min();
-            let next = [self.client.poll_timeout(), gateways, self.link.next_arrival()];
-            let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= end) else {
+            let client = self.client.poll_timeout().filter(|_| !self.asleep);
+            let gateways = self.gateways().filter_map(Peer::poll_timeout).min();
+            let Some(next) =
+                [client, gateways, self.link.next_arrival()].into_iter().flatten().min().filter(|next| *next <= end)
+            else {
                 self.now = end;
                 return done(self);
             };
             self.now = self.now.max(next);
             self.step();
+            self.moves_on(client.is_some_and(|at| at <= next));
         }
         true
+    }
+
+    /// Nobody has something to do at one moment for ever.
+    fn moves_on(&mut self, client_is_due: bool) {
+        if self.at_once.0 == self.now {
+            self.at_once.1 += 1;
+            let who = if client_is_due { "the client" } else { "a gateway or the link" };
+            assert!(self.at_once.1 < MOST_AT_ONCE, "{who} is never done with {:?}", self.now);
+        } else {
+            self.at_once = (self.now, 0);
+        }
     }
 
     /// Lets time pass.
@@ -193,8 +230,35 @@ impl<G: Peer> World<G> {
         self.run_until(limit, |world| world.client.closed.is_some())
     }
 
+    /// All gateways.
+    pub fn gateways(&self) -> impl Iterator<Item = &G> {
+        std::iter::once(&self.gateway).chain(&self.others)
+    }
+
+    /// All gateways.
+    pub fn gateways_mut(&mut self) -> impl Iterator<Item = &mut G> {
+        std::iter::once(&mut self.gateway).chain(&mut self.others)
+    }
+
+    /// The client's host sleeps for so long: nothing reaches it, and it does nothing.
+    pub fn sleep(&mut self, time: Duration) {
+        self.asleep = true;
+        self.run(time);
+        self.asleep = false;
+        self.client.handle_timeout(self.now);
+        self.settle();
+    }
+
+    /// Somebody changed the host or a gateway from outside: carries out what they want now.
+    pub fn touch(&mut self) {
+        self.settle();
+    }
+
     /// The client's network changes: it has another address, or none.
     pub fn change_network(&mut self, address: Option<IpAddr>) {
+        if let Some(address) = address {
+            self.link.move_inner(address);
+        }
         self.client.change_network(self.now, address);
         self.settle();
     }
@@ -223,6 +287,31 @@ impl<G: Peer> World<G> {
         self.settle();
     }
 
+    /// A host behind the gateway sends a packet of its own accord.
+    pub fn push(&mut self) {
+        let inner = self.client.inner_addresses();
+        let Some(IpAddr::V4(client)) = inner.into_iter().find(IpAddr::is_ipv4) else { return };
+        self.pushed += 1;
+        let packet = udp_packet(ECHO, client, self.pushed | PUSHED);
+        self.send_from_serving(&packet);
+        self.settle();
+    }
+
+    fn send_from_serving(&mut self, packet: &[u8]) {
+        let serving = self.serving;
+        if let Some(gateway) = self.gateways_mut().nth(serving) {
+            gateway.send_packet(packet);
+        }
+    }
+
+    /// A stranger sends octets that mean nothing to wherever the client is.
+    pub fn stray(&mut self, source: SocketAddr, seed: u64, length: usize) {
+        let mut octets = vec![0; length];
+        SeededRandom::new(seed).fill(&mut octets);
+        let Some(destination) = self.client.socket() else { return };
+        self.link.inject(self.now.after(Duration::from_millis(1)), Datagram { source, destination, octets });
+    }
+
     /// What the client told people, in short.
     pub fn told(&self) -> Vec<&Progress> {
         self.client.told.iter().map(|(_, progress)| progress).collect()
@@ -240,7 +329,7 @@ impl<G: Peer> World<G> {
     fn step(&mut self) {
         #[cfg(feature = "daemon")]
         self.perhaps_hand_over();
-        if self.client.poll_timeout().is_some_and(|at| at <= self.now) {
+        if !self.asleep && self.client.poll_timeout().is_some_and(|at| at <= self.now) {
             self.client.handle_timeout(self.now);
         }
         let now = self.now;
@@ -251,13 +340,15 @@ impl<G: Peer> World<G> {
         while let Some(datagram) = self.link.arrival(self.now) {
             self.note(&datagram);
             if datagram.destination.ip() != self.client.address() {
-                let now = self.now;
-                for gateway in self.gateways_mut() {
-                    if let Some(packet) = gateway.handle_datagram(now, &datagram) {
-                        echo(gateway, &packet);
+                let packets: Vec<_> =
+                    self.gateways_mut().map(|gateway| gateway.handle_datagram(now, &datagram)).collect();
+                for (number, packet) in packets.into_iter().enumerate() {
+                    if let Some(packet) = packet {
+                        self.serving = number;
+                        self.echo(&packet);
                     }
                 }
-            } else {
+            } else if !self.asleep {
                 self.invariants.client_received(self.now, &datagram);
                 self.client.handle_datagram(self.now, &datagram);
             }
@@ -265,46 +356,43 @@ impl<G: Peer> World<G> {
         }
     }
 
-    fn gateways(&self) -> impl Iterator<Item = &G> {
-        std::iter::once(&self.gateway).chain(&self.others)
-    }
-
-    fn gateways_mut(&mut self) -> impl Iterator<Item = &mut G> {
-        std::iter::once(&mut self.gateway).chain(&mut self.others)
+    fn echo(&mut self, packet: &[u8]) {
+        let Some((IpAddr::V4(source), IpAddr::V4(destination))) = addresses(packet) else { return };
+        let number = u64::from_be_bytes(packet[44..52].try_into().expect("a packet of ours"));
+        let answer = udp_packet(destination, source, number);
+        if number & PUSHED == 0 {
+            self.send_from_serving(&answer);
+        }
     }
 
     fn settle(&mut self) {
-        let authenticated = self.authenticated();
+        let authenticated = self.gateways().map(Peer::authenticated).sum();
         for datagram in std::mem::take(&mut self.client.outbox) {
             self.invariants.client_sent(self.now, &datagram, authenticated, self.closed);
             self.carry(datagram);
         }
-        loop {
-            let datagram = self.gateways_mut().find_map(G::poll_datagram);
-            let Some(datagram) = datagram else { break };
-            self.carry(datagram);
+        let mut sent = Vec::new();
+        for gateway in self.gateways_mut() {
+            sent.extend(std::iter::from_fn(|| gateway.poll_datagram()));
         }
+        sent.into_iter().for_each(|datagram| self.carry(datagram));
         for packet in std::mem::take(&mut self.client.delivered) {
             let number = u64::from_be_bytes(packet[44..52].try_into().expect("a packet of ours"));
             assert_eq!(packet, udp_packet(ipv4(&packet, 12), ipv4(&packet, 16), number), "packet {number} was changed");
             self.invariants.delivered(number);
+            if number & PUSHED != 0 {
+                continue;
+            }
             self.in_order &= number > self.last_delivered;
             self.last_delivered = self.last_delivered.max(number);
             self.echoed += 1;
         }
-        assert!(
-            !self.client.is_up() || self.authenticated() > 0,
-            "the client is up and the gateway authenticated nobody"
-        );
+        assert!(!self.client.is_up() || authenticated > 0, "the client is up and the gateway authenticated nobody");
         assert!(
             self.client.closed.is_none() || self.client.poll_timeout().is_none(),
             "the client has a timer after it is closed"
         );
         self.closed = self.client.closed.is_some();
-    }
-
-    fn authenticated(&self) -> u64 {
-        self.gateways().map(G::authenticated).sum()
     }
 
     fn carry(&mut self, datagram: Datagram) {
@@ -330,12 +418,6 @@ impl<G: Peer> World<G> {
         let at = self.now.after(Duration::from_millis(1));
         self.link.inject(at, forged);
     }
-}
-
-fn echo(gateway: &mut impl Peer, packet: &[u8]) {
-    let Some((IpAddr::V4(source), IpAddr::V4(destination))) = addresses(packet) else { return };
-    let number = u64::from_be_bytes(packet[44..52].try_into().expect("a packet of ours"));
-    gateway.send_packet(&udp_packet(destination, source, number));
 }
 
 impl Attacker {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::crypto::random::{Random, SeededRandom};
 use crate::sa::selector::Selector;
 use crate::sa::suite::{Group, IkeSuite, Protection};
-use crate::sim::{Datagram, Peer};
+use crate::sim::{Datagram, Deed, Peer, Standing};
 use crate::time::Instant;
 
 use impair::Impairment;
@@ -255,6 +255,26 @@ impl Peer for Gateway {
 
     fn authenticated(&self) -> u64 {
         self.counts.authenticated
+    }
+
+    fn act(&mut self, now: Instant, deed: Deed) {
+        let impairments = &mut self.settings.impairments;
+        match deed {
+            Deed::RekeyChild => _ = self.rekey_child(now),
+            Deed::RekeyIke => _ = self.rekey_ike(now),
+            Deed::DeleteChild => impairments.push(Impairment::DeleteChildAfter(Duration::ZERO)),
+            Deed::DeleteIke => impairments.push(Impairment::DeleteIkeAfter(Duration::ZERO)),
+            Deed::ForgetChildren => self.forget_children(),
+            Deed::Forget => self.forget(),
+            Deed::FallSilent => impairments.push(Impairment::Silent),
+            Deed::Listen => impairments.retain(|impairment| *impairment != Impairment::Silent),
+            Deed::Move(address) => self.settings.address = address,
+            Deed::Calm => impairments.clear(),
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { ikes: self.sa_count(), children: self.child_count() }
     }
 }
 

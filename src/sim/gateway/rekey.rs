@@ -108,7 +108,7 @@ impl Gateway {
             return None;
         }
         let ike = self.settings.ike_rekey.map(|time| (sa.established.after(time), Wish::Ike));
-        let newest = sa.children.iter().rev().find(|child| child.gone.is_none());
+        let newest = sa.children.iter().rev().find(|child| child.gone.is_none()).filter(|child| child.usable);
         let child = self.settings.child_rekey.zip(newest).map(|(time, child)| (child.made.after(time), Wish::Child));
         match sa.again {
             Some(again) => Some(again),

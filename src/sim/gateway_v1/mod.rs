@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::crypto::random::{Random, SeededRandom};
 use crate::sa::selector::Selector;
 use crate::sa::suite::{Group, IkeSuite, Protection};
-use crate::sim::{Datagram, Peer};
+use crate::sim::{Datagram, Deed, Peer, Standing};
 use crate::time::Instant;
 
 use impair::Impairment;
@@ -270,6 +270,28 @@ impl Peer for Gateway {
 
     fn authenticated(&self) -> u64 {
         self.counts.authenticated
+    }
+
+    fn act(&mut self, _now: Instant, deed: Deed) {
+        let impairments = &mut self.settings.impairments;
+        let mut soon = |deed| impairments.push(Impairment::After(Duration::ZERO, deed));
+        match deed {
+            Deed::RekeyChild => soon(impair::Deed::Rekey),
+            // Whoever wants another ISAKMP SA begins phase 1: a gateway does not.
+            Deed::RekeyIke => {}
+            Deed::DeleteChild => soon(impair::Deed::DeleteChildren),
+            Deed::DeleteIke => soon(impair::Deed::DeleteAll),
+            Deed::ForgetChildren => self.children.clear(),
+            Deed::Forget => self.forget(),
+            Deed::FallSilent => impairments.push(Impairment::Silent),
+            Deed::Listen => impairments.retain(|impairment| *impairment != Impairment::Silent),
+            Deed::Move(address) => self.settings.address = address,
+            Deed::Calm => impairments.clear(),
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { ikes: self.sa_count(), children: self.child_count() }
     }
 }
 

@@ -6,7 +6,6 @@ mod life;
 mod phase_1;
 mod quick_mode;
 mod renewal;
-mod stories;
 mod sweep;
 
 use std::time::Duration;
