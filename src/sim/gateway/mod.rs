@@ -163,6 +163,8 @@ struct Outstanding {
 
 const REPEAT: Duration = Duration::from_secs(2);
 const TRIES: u32 = 8;
+/// A replaced SA that nobody deletes is forgotten after this silence.
+const RETIRED: Duration = Duration::from_secs(120);
 
 impl Peer for Gateway {
     type Settings = GatewaySettings;
@@ -194,7 +196,8 @@ impl Peer for Gateway {
                 let planned = idle.then(|| self.planned(sa)).flatten().map(|(at, _)| at);
                 let wish = idle.then(|| self.wish(sa)).flatten().map(|(at, _)| at);
                 let gone = sa.children.iter().filter_map(|child| child.gone).min();
-                [repeat, probe.filter(|_| !sa.retired), planned, wish, gone]
+                let left = sa.retired.then(|| sa.last_seen.after(RETIRED));
+                [repeat, probe.filter(|_| !sa.retired), planned, wish, gone, left]
             })
             .flatten()
             .min()
@@ -331,6 +334,9 @@ impl Gateway {
     fn tick(&mut self, now: Instant, sa: &mut Sa) -> bool {
         self.here = sa.mobility.here;
         sa.children.retain(|child| child.gone.is_none_or(|gone| gone > now));
+        if sa.retired && sa.last_seen.after(RETIRED) <= now {
+            return false;
+        }
         if let Some(outstanding) = &mut sa.outstanding {
             if outstanding.next <= now {
                 outstanding.tries += 1;

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::sim::Deed;
 use crate::sim::link::Quality;
 use crate::sim::world::GATEWAY;
-use crate::sim::{Deed, Peer};
 
 use super::choices::Choices;
-use super::{NAME, Pace, Story};
+use super::{Character, NAME, Pace, Story};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -110,7 +110,7 @@ fn deed(choices: &mut impl Choices) -> Deed {
     ])
 }
 
-impl<G: Peer> Story<G> {
+impl<G: Character> Story<G> {
     pub(super) fn happen(&mut self, event: &Event) {
         match event {
             Event::Talk(count, pace) => {
@@ -133,6 +133,8 @@ impl<G: Peer> Story<G> {
             }
             Event::CutOff => self.world.change_network(None),
             Event::Flutter => self.world.change_network(Some(self.place)),
+            Event::Gateway(_, Deed::ForgetChildren) if !self.is_rekeyed => {}
+            Event::Gateway(_, Deed::DeleteChild) if !self.is_rekeyed && !G::DELETES_ARE_ANSWERED => {}
             Event::Gateway(number, deed) => self.act(*number, *deed),
             Event::Migrate(address, forgets) => {
                 if self.is_named {

@@ -19,6 +19,9 @@ const PROTECTIONS: [Protection; 3] = [
 ];
 
 impl Character for Gateway {
+    const MOST_CHILDREN: usize = 1;
+    const DELETES_ARE_ANSWERED: bool = true;
+
     fn scene(choices: &mut impl Choices, pace: Pace) -> Scene<Self> {
         // Slow groups are met now and then: what they could break does not depend on the link.
         let group = match choices.below(200) {

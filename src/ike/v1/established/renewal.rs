@@ -43,6 +43,7 @@ pub(super) struct Renewal {
     profile: Profile,
     at: Option<Instant>,
     opening: Option<Box<Opening>>,
+    began: Instant,
     /// Children that got SAs while it is under way.
     made: Vec<ChildId>,
 }
@@ -55,7 +56,14 @@ impl Renewal {
         configuration: &Configuration,
     ) -> Self {
         let at = sa.ends_at.map(|end| replacement(ctx.now, end.since(ctx.now), ctx.random));
-        Self { settings, profile: asking_for(ctx.profile, configuration), at, opening: None, made: Vec::new() }
+        Self {
+            settings,
+            profile: asking_for(ctx.profile, configuration),
+            at,
+            opening: None,
+            began: ctx.now,
+            made: Vec::new(),
+        }
     }
 
     /// When it begins, for another process. `None` while it is under way.
@@ -149,6 +157,7 @@ impl Established {
             }
             None if renewal.at.is_some_and(|at| at <= ctx.now) => {
                 renewal.at = None;
+                renewal.began = ctx.now;
                 Opening::start(&mut within(&renewal.profile, ctx), renewal.settings.clone(), path)
             }
             None => return Flow::Continue(()),
@@ -209,7 +218,9 @@ impl Established {
         }
         let (before, after) = (addresses(&self.configuration), addresses(&configuration));
         let renewed = Renewal::new(ctx, settings, &sa, &configuration);
-        let made = std::mem::replace(&mut self.renewal, renewed).made;
+        let Renewal { made, began, .. } = std::mem::replace(&mut self.renewal, renewed);
+        // Whoever restarted without memory opens a new SA like any other, and answers for it from now on; of the children it knows nothing.
+        let is_proven = self.liveness.silence(ctx.now) <= ctx.now.since(began);
         let mut old = std::mem::replace(&mut self.current, Association::new(ctx, sa, answers));
         old.delete_at = Some(ctx.now.after(OLD_SA_TIME));
         if old.deleted {
@@ -224,7 +235,7 @@ impl Established {
         }
         self.configuration = configuration;
         self.heard(ctx);
-        for child in self.children.iter_mut().filter(|child| made.contains(&child.id)) {
+        for child in self.children.iter_mut().filter(|child| !is_proven || made.contains(&child.id)) {
             child.want(ctx.now);
         }
         while self.older.len() > MOST_OLDER {
