@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::sim::Deed;
 use crate::sim::link::Quality;
 use crate::sim::world::GATEWAY;
+use crate::tunnel::Change;
 
 use super::choices::Choices;
 use super::{Character, NAME, Pace, Story};
@@ -50,6 +51,10 @@ pub enum Event {
     Sleep(Duration),
     /// Somebody who sees everything answers so many datagrams with forgeries.
     Attack(u64, u32),
+    /// The client's settings change: signs of life, and the lifetime of children; in place, or by a successor of the session.
+    Reload(Duration, Option<Duration>, Change),
+    /// Another process goes on with the client's tunnel.
+    HandOver(u64),
     /// A stranger sends this to the client.
     Stray(SocketAddr, u64, usize),
 }
@@ -57,7 +62,7 @@ pub enum Event {
 impl Event {
     pub(super) fn choose(choices: &mut impl Choices, pace: Pace, gateways: usize) -> Self {
         let gateway = |choices: &mut dyn FnMut(u64) -> u64| choices(gateways as u64) as usize;
-        match choices.below(24) {
+        match choices.below(28) {
             0..=3 => Self::Talk(1 + choices.below(20), choices.between(SECOND / 100, SECOND)),
             4 => Self::Listen(1 + choices.below(20), choices.between(SECOND / 100, SECOND)),
             5..=6 => Self::Weather(weather(choices)),
@@ -75,6 +80,12 @@ impl Event {
             20 => Self::Names(choices.heads()),
             21 => Self::Sleep(choices.between(SECOND, pace.longest_gap * 4)),
             22 => Self::Attack(choices.below(1 << 16), 1 + choices.below(60) as u32),
+            23..=24 => {
+                let dpd = choices.between(SECOND * 5, SECOND * 30);
+                let change = if choices.heads() { Change::Successor } else { Change::InPlace };
+                Self::Reload(dpd, pace.lifetime(choices), change)
+            }
+            25..=26 => Self::HandOver(choices.below(1 << 16)),
             _ => {
                 let address = choices.one_of(&[GATEWAY, PLACES[1], Ipv4Addr::new(203, 0, 113, 99).into()]);
                 let source = SocketAddr::new(address, choices.one_of(&[4500, 500, 4501]));
@@ -150,6 +161,20 @@ impl<G: Character> Story<G> {
             Event::Names(false) => self.world.client.names.clear(),
             Event::Sleep(time) => self.world.sleep(*time),
             Event::Attack(seed, budget) => self.world.attack(*seed, *budget),
+            Event::Reload(dpd, lifetime, change) => {
+                self.settings.profile.dpd = Some(*dpd);
+                if let Some(lifetime) = lifetime.filter(|_| self.is_rekeyed) {
+                    self.settings.profile.child.lifetime.time = Some(lifetime);
+                }
+                self.world.change_settings(self.settings.clone(), *change);
+            }
+            #[cfg(feature = "daemon")]
+            Event::HandOver(seed) => {
+                // In the middle of a negotiation there is nothing to take over: whoever wants to asks again.
+                _ = self.world.hand_over(*seed);
+            }
+            #[cfg(not(feature = "daemon"))]
+            Event::HandOver(_) => {}
             Event::Stray(source, seed, length) => self.world.stray(*source, *seed, *length),
         }
     }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ike::profile::Profile;
-use crate::tunnel::settings::Host;
+use crate::tunnel::settings::{Host, TunnelSettings};
 
 use super::link::Quality;
 use super::world::{GATEWAY, Scene, World};
@@ -87,6 +87,8 @@ pub struct Story<G: Peer> {
     sites: Vec<IpAddr>,
     /// Children are replaced so often that a gateway may lose them without a word: nothing else would tell.
     is_rekeyed: bool,
+    /// The client's, as they are now.
+    settings: TunnelSettings,
 }
 
 /// Tells a story and gives a number that differs when anything in it differs. `listen` hears each event before it happens.
@@ -108,8 +110,9 @@ pub fn tell<G: Character>(choices: &mut impl Choices, pace: Pace, listen: &mut d
     scene.client.reconnect.displaced = Duration::from_secs(30);
     scene.client.reconnect.longest_displaced = Duration::from_secs(120);
     let is_rekeyed = scene.client.profile.child.lifetime.time.is_some_and(|time| time < RECOVERY / 2);
+    let settings = scene.client.clone();
     let world = World::new(scene);
-    let mut story = Story { place: world.client.address(), world, is_named, sites, is_rekeyed };
+    let mut story = Story { place: world.client.address(), world, is_named, sites, is_rekeyed, settings };
     story.publish();
     story.world.run_until_up(MINUTE);
     while choices.goes_on() {

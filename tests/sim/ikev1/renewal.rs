@@ -158,3 +158,29 @@ fn a_gateway_that_falls_silent_in_a_renewal_holds_up_nobody_who_closes() {
     assert!(world.close(Duration::from_secs(3)), "{:?}", story(&world));
     assert_eq!(world.client.closed, Some(false));
 }
+
+#[test]
+fn k1_018_a_gateway_that_restarted_before_a_renewal_gets_the_children_anew() {
+    let mut scene = plain();
+    scene.client.profile.dpd = None;
+    scene.client.profile.ike_lifetime.time = Some(MINUTE);
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world.run(Duration::from_secs(20));
+    world.gateway.forget();
+    assert_eq!(pings(&mut world, 3), 0);
+    world.run(MINUTE);
+    assert_eq!(pings(&mut world, 3), 3, "{:?}", story(&world));
+    assert!(failures(&world).is_empty());
+}
+
+#[test]
+fn a_renewal_leaves_the_children_of_a_gateway_that_is_heard_as_they_are() {
+    let mut scene = plain();
+    scene.client.profile.ike_lifetime.time = Some(MINUTE);
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    assert_eq!(lost_within(&mut world, 4 * MINUTE, Duration::from_millis(50)), 0);
+    let counts = world.gateway.counts();
+    assert!(counts.authenticated > 4 && counts.quick == (1, 0), "{counts:?}");
+}

@@ -78,7 +78,14 @@ impl Renewal {
         configuration: &Configuration,
         at: Option<Instant>,
     ) -> Self {
-        Self { settings, profile: asking_for(profile, configuration), at, opening: None, made: Vec::new() }
+        Self {
+            settings,
+            profile: asking_for(profile, configuration),
+            at,
+            opening: None,
+            began: Instant::START,
+            made: Vec::new(),
+        }
     }
 
     pub(super) fn note_made(&mut self, child: ChildId) {
