@@ -116,16 +116,21 @@ def show_list():
 
 
 def run(parts):
-    """In parts, each of them every n-th change: whatever is done when it is stopped is a fair sample of the whole."""
-    shutil.rmtree(WORK / "parts", ignore_errors=True)
-    for part in range(parts):
-        output = WORK / "parts" / str(part)
+    """In parts, each of them every n-th change: whatever is done when it is stopped is a fair sample of the whole. The next run goes on there."""
+    outputs = [WORK / "parts" / f"{part}-of-{parts}" for part in range(parts)]
+    if all((output / "done").exists() for output in outputs):
+        shutil.rmtree(WORK / "parts")
+    for part, output in enumerate(outputs):
+        if (output / "done").exists():
+            continue
+        shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
-        how = ["--in-place", "--timeout=120", "--build-timeout=600", "--no-shuffle", "--caught", "--unviable"]
+        how = ["--in-place", "--timeout=600", "--build-timeout=1200", "--no-shuffle", "--caught", "--unviable"]
         done = mutants(*how, "--sharding=round-robin", f"--shard={part}/{parts}", f"--output={output}")
         # 2: some were not noticed; 3: some did not end in time.
         if done.returncode not in (0, 2, 3):
             sys.exit(f"mutants: cargo-mutants ended with {done.returncode}")
+        (output / "done").touch()
 
 
 def outcomes():
@@ -174,7 +179,7 @@ def report(update):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["list", "run", "report"])
-    parser.add_argument("--parts", type=int, default=4)
+    parser.add_argument("--parts", type=int, default=20)
     parser.add_argument("--update", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("CARGO_BUILD_JOBS", "1")

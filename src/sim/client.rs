@@ -22,6 +22,7 @@ pub struct Client {
     /// Whether it has a way to anywhere.
     is_connected: bool,
     tunnel: Tunnel,
+    #[cfg_attr(not(feature = "daemon"), expect(dead_code, reason = "another process goes on with them"))]
     settings: Arc<TunnelSettings>,
     outbound: OutboundPath,
     inbound: InboundPath,

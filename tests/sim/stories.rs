@@ -1,11 +1,14 @@
 //! Very many stories, each from one number: see `vpnd::sim::story`.
 
+use std::time::Duration;
+
 use vpnd::sim::gateway::Gateway;
 use vpnd::sim::gateway_v1;
 use vpnd::sim::story::choices::Dice;
 use vpnd::sim::story::{Character, Pace, tell};
 
 const EVENTS: u32 = 12;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn number_from(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -59,6 +62,30 @@ fn every_ikev1_story_ends_well_first_half() {
 #[test]
 fn every_ikev1_story_ends_well_second_half() {
     tell_all::<gateway_v1::Gateway>(every_second(1), EVENTS, Pace::FAST);
+}
+
+/// So many events are some more than 30 days at the slow pace.
+const EVENTS_OF_A_MONTH: u32 = 640;
+
+fn months<G: Character>() {
+    let count = number_from("VPND_SIM_MONTHS").unwrap_or(1);
+    let seeds = number_from("VPND_SIM_SEED").map_or(0..count, |seed| seed..seed + 1);
+    for seed in seeds {
+        let mut last = Duration::ZERO;
+        let mut listen = |at, _: &_| last = at;
+        tell::<G>(&mut Dice::new(seed, EVENTS_OF_A_MONTH), Pace::SLOW, &mut listen);
+        assert!(last > 30 * DAY, "seed {seed}: only {last:?}");
+    }
+}
+
+#[test]
+fn thirty_days_of_everything_end_well_with_ikev2() {
+    months::<Gateway>();
+}
+
+#[test]
+fn thirty_days_of_everything_end_well_with_ikev1() {
+    months::<gateway_v1::Gateway>();
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Event {
             21 => Self::Sleep(choices.between(SECOND, pace.longest_gap * 4)),
             22 => Self::Attack(choices.below(1 << 16), 1 + choices.below(60) as u32),
             23..=24 => {
-                let dpd = choices.between(SECOND * 5, SECOND * 30);
+                let dpd = pace.silence(choices);
                 let change = if choices.heads() { Change::Successor } else { Change::InPlace };
                 Self::Reload(dpd, pace.lifetime(choices), change)
             }

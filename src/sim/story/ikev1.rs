@@ -1,7 +1,6 @@
 //! Beginnings of stories with an IKEv1 gateway.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection};
 use crate::ike::profile::Phase1Mode;
@@ -75,7 +74,7 @@ impl Character for Gateway {
             profile.fragmentation = Some(576);
         }
         if choices.heads() {
-            gateway.dpd = Some(choices.between(Duration::from_secs(5), Duration::from_secs(25)));
+            gateway.dpd = Some(pace.silence(choices));
         }
         gateway.rekeys = pace.lifetime(choices).map(|time| time + pace.unit * 15);
         let (child, ike) = (profile.child.lifetime.time, profile.ike_lifetime.time);

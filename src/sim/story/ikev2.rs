@@ -1,7 +1,6 @@
 //! Beginnings of stories with an IKEv2 gateway.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection};
 use crate::sa::suite::{Group, Prf};
@@ -43,7 +42,7 @@ impl Character for Gateway {
             profile.fragmentation = Some(576);
         }
         if choices.heads() {
-            gateway.dpd = Some(choices.between(Duration::from_secs(5), Duration::from_secs(25)));
+            gateway.dpd = Some(pace.silence(choices));
         }
         if choices.heads() {
             scene.client.first_port = 4500;

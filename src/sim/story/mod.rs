@@ -51,6 +51,12 @@ impl Pace {
     /// Lifetimes of hours, and some events a day.
     pub const SLOW: Self = Self { unit: MINUTE, longest_gap: Duration::from_secs(4 * 3600) };
 
+    /// How long a side is silent before it is asked for a sign of life.
+    fn silence(self, choices: &mut impl Choices) -> Duration {
+        let step = (self.unit / 12).max(Duration::from_secs(1));
+        choices.between(step * 5, step * 25)
+    }
+
     /// A lifetime of 15 to 105 units, or none.
     fn lifetime(self, choices: &mut impl Choices) -> Option<Duration> {
         choices.heads().then(|| choices.between(self.unit * 15, self.unit * 105))

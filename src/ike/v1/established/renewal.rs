@@ -33,6 +33,9 @@ const RETRY_PERCENT: u32 = 25;
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
+/// A sign of life that came so long before a renewal began is of who answered it: no gateway restarts faster, and ESP is told of once a second.
+const FRESH: Duration = Duration::from_secs(2);
+
 /// However short a lifetime the gateway names.
 const SHORTEST_NOTICE: Duration = Duration::from_secs(5);
 
@@ -227,7 +230,7 @@ impl Established {
         let renewed = Renewal::new(ctx, settings, &sa, &configuration);
         let Renewal { made, began, .. } = std::mem::replace(&mut self.renewal, renewed);
         // Whoever restarted without memory opens a new SA like any other, and answers for it from now on; of the children it knows nothing.
-        let is_proven = self.liveness.silence(ctx.now) <= ctx.now.since(began);
+        let is_proven = self.liveness.silence(ctx.now) <= ctx.now.since(began).saturating_add(FRESH);
         let mut old = std::mem::replace(&mut self.current, Association::new(ctx, sa, answers));
         old.delete_at = Some(ctx.now.after(OLD_SA_TIME));
         if old.deleted {
