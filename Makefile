@@ -66,6 +66,17 @@ soak: deps build ## Lifetimes of 20 s and a ping every 10 ms: none may be lost (
 flood: deps ## Ten million hostile datagrams at a live tunnel: memory, kept packets, answers to strangers (VPND_FLOOD=10000000; root)
 	cargo test --locked --release $(features) --test interop -- --ignored --exact flood::ten_million --nocapture
 
+.PHONY: nightly
+nightly: ## What takes hours: 10,000 seeds, 30 days with 20 seeds, fuzzing for long, mutants (SEEDS=10000 MONTHS=20 SECONDS_EACH=600)
+	VPND_SIM_SEEDS=$(or $(SEEDS),10000) VPND_SIM_MONTHS=$(or $(MONTHS),20) cargo test --release --locked $(features) --test sim -- stories::
+	SECONDS_EACH=$(or $(SECONDS_EACH),600) scripts/fuzz-smoke.sh
+	@$(MAKE) --no-print-directory mutants
+
+.PHONY: mutants
+mutants: ## Change crypto, esp and parts of ike one thing at a time: which changes no test notices (PARTS=20 UPDATE_DOCS=1; needs cargo-mutants)
+	scripts/mutants.py run --parts $(or $(PARTS),20)
+	scripts/mutants.py report $(if $(UPDATE_DOCS),--update)
+
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Every fuzz target from its corpus for a few seconds (SECONDS_EACH=10)
 	scripts/fuzz-smoke.sh

@@ -291,6 +291,13 @@ pub(in crate::esp) mod tests {
         packet
     }
 
+    #[test]
+    fn the_last_octet_of_an_odd_number_is_the_high_one_of_a_word() {
+        assert_eq!(sum(&[0x01, 0x02, 0x03]), 0x0402);
+        assert_eq!(sum(&[0x80]), 0x8000);
+        assert_eq!(sum(&[]), 0);
+    }
+
     pub(in crate::esp) fn fix_checksum(packet: &mut [u8]) {
         let header_len = (usize::from(packet[0] & 15) * 4).clamp(20, packet.len());
         packet[10..12].fill(0);
