@@ -68,7 +68,7 @@ flood: deps ## Ten million hostile datagrams at a live tunnel: memory, kept pack
 
 .PHONY: nightly
 nightly: ## What takes hours: 10,000 seeds, 30 days with 20 seeds, fuzzing for long, mutants (SEEDS=10000 MONTHS=20 SECONDS_EACH=600)
-	VPND_SIM_SEEDS=$(or $(SEEDS),10000) VPND_SIM_MONTHS=$(or $(MONTHS),20) cargo test --release --locked $(features) --test sim -- stories::
+	VPND_SIM_SEEDS=$(or $(SEEDS),10000) VPND_SIM_MONTHS=$(or $(MONTHS),20) cargo test --release --locked $(features) --test sim -- stories:: --include-ignored
 	SECONDS_EACH=$(or $(SECONDS_EACH),600) scripts/fuzz-smoke.sh
 	@$(MAKE) --no-print-directory mutants
 
