@@ -153,7 +153,9 @@ impl<P: Protocol> Scene<P> {
             }
             8 => self.report(story),
             9 => {
-                let command = story.choose(&[Command::ProbeLiveness, Command::Close, Command::Roam(self.session.status().path)]);
+                let roam = Command::Roam(self.session.status().path);
+                let probe = Command::ProbePath { octets: 1500 };
+                let command = story.choose(&[Command::ProbeLiveness, probe, Command::Close, roam]);
                 self.session.handle_command(self.now, command);
                 self.settle();
             }
@@ -347,6 +349,7 @@ impl<P: Protocol> Scene<P> {
             | Event::SilentBeside { .. }
             | Event::Repeating { .. }
             | Event::Dropped(_)
+            | Event::PathProbed { .. }
             | Event::Notice(_) => {}
         }
     }

@@ -25,7 +25,7 @@ use crate::daemon::source::Source;
 use crate::daemon::start::{StartError, open_control, open_sockets};
 use crate::daemon::status;
 use crate::esp::mtu::tunnel_mtu;
-use crate::ike::action::ChildUp;
+use crate::ike::action::{ChildUp, Outer, Transmit};
 use crate::io::batch::Gateway;
 use crate::io::tun::Tun;
 use crate::os::clock::Clock;
@@ -35,6 +35,7 @@ use crate::os::plan::{DefaultRoute, HostPlan, HostSettings, KillSwitch, Outside,
 use crate::os::random::OsRandom;
 use crate::os::resolve::resolve;
 use crate::os::watch::{News, Watch};
+use crate::sa::command::DataReport;
 use crate::time::Instant;
 use crate::tunnel::progress::Progress;
 use crate::tunnel::settings::IKE_PORT;
@@ -200,6 +201,8 @@ async fn start(
         give_up,
         trouble: None,
         outcome: None,
+        path: None,
+        smaller_path_told: None,
         network_changed: None,
         slept: Duration::ZERO,
         handing: None,
@@ -254,6 +257,10 @@ struct Driver<'a> {
     give_up: Option<Instant>,
     trouble: Option<Progress>,
     outcome: Option<Outcome>,
+    /// What the path to a gateway was found to carry.
+    path: Option<(IpAddr, u16)>,
+    /// What people were told fits, where the configuration wants more.
+    smaller_path_told: Option<u16>,
     /// When the tunnel is to be told that the network changed.
     network_changed: Option<Instant>,
     /// How long the host has slept, as far as the tunnel knows.
@@ -424,9 +431,18 @@ impl Driver<'_> {
                     let answer = self.local_towards(remote);
                     self.tunnel.handle_path(self.clock.now(), answer);
                 }
+                TunnelAction::LookAtLink { remote } => {
+                    let octets = self.link_mtu(remote).await;
+                    self.tunnel.handle_link(self.clock.now(), remote, octets);
+                    // A route may say that the path behind the link carries less; so may ICMP, a while ago.
+                    if let Some(octets) = self.route_mtu(remote).filter(|routed| *routed < octets) {
+                        self.tunnel.handle_report(self.clock.now(), DataReport::PathMtu { octets });
+                    }
+                }
+                TunnelAction::FollowPath { remote, octets } => self.follow_path(remote, octets).await,
                 TunnelAction::Transmit(transmit) => {
                     // What does not leave now is repeated by IKE.
-                    if let Err(error) = self.data.send_ike(&transmit.path, &transmit.message).await {
+                    if let Err(error) = self.transmit(&transmit).await {
                         tracing::debug!(%error, remote = %transmit.path.remote, "an IKE message did not leave");
                     }
                 }
@@ -485,9 +501,11 @@ impl Driver<'_> {
         let remote: Vec<_> = children.iter().flat_map(|child| child.remote.clone()).collect();
         let gateway = child.path.remote.ip();
         let addresses = child.configuration.addresses.clone();
-        let link = self.data.sockets().towards(gateway).and_then(|socket| socket.path_mtu(gateway).ok());
-        let link = link.unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU);
-        let mtu = self.config.mtu().or_else(|| smallest_mtu(children, link)).ok_or("there is no child SA")?;
+        let path = match self.path.filter(|(remote, _)| *remote == gateway) {
+            Some((_, octets)) => octets,
+            None => self.link_mtu(gateway).await,
+        };
+        let mtu = self.config.mtu().or_else(|| smallest_mtu(children, path)).ok_or("there is no child SA")?;
         let outside = self.outside_with(Outside { gateway, port: child.path.local.port() });
         let facts = TunnelFacts { mtu, addresses: &addresses, remote: &remote, outside: &outside };
         let plan = HostPlan::of(&self.host_settings, &facts);
@@ -502,6 +520,55 @@ impl Driver<'_> {
             _ => None,
         });
         Ok(Progress::Routes { device: self.host_settings.device.clone(), mtu, routes: routes.collect() })
+    }
+
+    /// What the first link towards the gateway carries.
+    async fn link_mtu(&self, remote: IpAddr) -> u16 {
+        let link = self.host.link_mtu(remote).await.ok().flatten();
+        link.or_else(|| self.route_mtu(remote)).unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU)
+    }
+
+    /// What the kernel believes of the whole way.
+    fn route_mtu(&self, remote: IpAddr) -> Option<u16> {
+        self.data.sockets().towards(remote).and_then(|socket| socket.path_mtu(remote).ok())
+    }
+
+    /// Fits device, handshakes and datagrams to what the path carries. Connections stay.
+    async fn follow_path(&mut self, remote: IpAddr, octets: u16) {
+        self.path = Some((remote, octets));
+        if let Err(error) = self.data.set_longest(Some(octets)).await {
+            self.outcome.get_or_insert(Outcome::Broken(error.to_string()));
+        }
+        let children = self.tunnel.status().children;
+        let Some(fits) = smallest_mtu(&children, octets) else { return };
+        tracing::info!(%remote, octets, mtu = fits, "what the path to the gateway carries");
+        match self.config.mtu() {
+            Some(mtu) => {
+                if mtu > fits && self.smaller_path_told != Some(fits) {
+                    self.smaller_path_told = Some(fits);
+                    (self.tell)(
+                        self.config,
+                        &Progress::Notice(format!(
+                            "`[tun] mtu` is {mtu}, but the path to {remote} carries packets of {fits} octets in the tunnel: longer ones travel in \
+                         pieces, which is slow. Leave the key out to have the path followed, or set it to {fits}"
+                        )),
+                    );
+                }
+            }
+            None => {
+                if let Err(reason) = self.configure(&children).await {
+                    tracing::warn!(%reason, "the device's MTU could not be changed");
+                }
+            }
+        }
+    }
+
+    async fn transmit(&mut self, transmit: &Transmit) -> std::io::Result<()> {
+        let Transmit { path, message, outer } = transmit;
+        match outer {
+            Outer::MayBeCut => self.data.send_ike(path, message).await,
+            Outer::Whole => self.data.send_ike_whole(path, message).await,
+        }
     }
 
     fn progress(&mut self, progress: Progress) {

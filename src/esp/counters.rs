@@ -45,6 +45,8 @@ drop_reasons! {
     OutsideSelectors => "outside_selectors",
     /// Outbound: to the gateway's own outer address, a loop.
     ToGateway => "to_gateway",
+    /// Outbound: longer than the path carries. Its sender is told, as often as ICMP may be sent.
+    BeyondPath => "beyond_path",
     /// Outbound: does not fit into a datagram when sealed.
     TooLong => "too_long",
     /// Outbound: all sequence numbers were used.
@@ -88,6 +90,8 @@ pub struct Counters {
     pub clamped: u64,
     /// Packets that came before their SA, were dropped as such, and were kept and opened when it was there.
     pub early: u64,
+    /// Senders that were told how long packets may be.
+    pub told: u64,
     /// News that found no room in the queue to IKE.
     pub lost_reports: u64,
     dropped: [u64; DropReason::ALL.len()],

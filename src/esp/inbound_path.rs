@@ -226,7 +226,7 @@ impl InboundPath {
             return Err(DropReason::NextHeader);
         }
         let entry = self.sas.get(usize::from(lane.0)).ok_or(DropReason::UnknownSpi)?;
-        if !entry.policy.permits(&inner) {
+        if !entry.policy.permits(&inner) && !entry.policy.permits_error(&inner, octets) {
             return Err(DropReason::OutsideSelectors); // RFC 4301 §5.2, step 4
         }
         let tos = ecn::decapsulate(inner.tos(), outer_tos).map_err(|_| DropReason::Congestion)?;

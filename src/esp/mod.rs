@@ -20,6 +20,7 @@ pub mod packet;
 pub mod policy;
 pub mod replay;
 pub mod sequence;
+mod too_big;
 
 #[cfg(test)]
 mod tests;

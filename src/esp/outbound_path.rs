@@ -1,6 +1,8 @@
 //! The outbound half: inner packets from the device become ESP packets for the gateway, or nothing. Owns every outbound SA.
 //! Nothing else leads from the device to the network.
 
+use std::collections::VecDeque;
+
 use crate::{
     crypto::{
         cipher::BadKey,
@@ -14,9 +16,11 @@ use crate::{
         handover::{MOST_SAS, OutboundChild, OutboundState, Unrestorable},
         layout::{DUMMY, IPV4, IPV6},
         mss::{self, Clamp},
+        mtu::MIN_MTU_V6,
         outbound::OutboundSa,
         packet::InnerPacket,
         policy::Policy,
+        too_big::{self, Allowance},
     },
     sa::{
         command::{ChildId, DataReport, OutboundParameters},
@@ -24,6 +28,9 @@ use crate::{
     },
     time::Instant,
 };
+
+/// Answers that wait to be fetched; further packets are dropped without one.
+const MOST_ANSWERS: usize = 100;
 
 /// All outbound SAs, one a child.
 #[derive(Debug)]
@@ -35,6 +42,8 @@ pub struct OutboundPath {
     sent_since_keepalive: bool,
     counters: Counters,
     reports: Reports,
+    allowance: Allowance,
+    answers: VecDeque<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -67,12 +76,24 @@ impl OutboundPath {
             sent_since_keepalive: false,
             counters: Counters::default(),
             reports: Reports::default(),
+            allowance: Allowance::default(),
+            answers: VecDeque::new(),
         }
     }
 
     /// Everything that goes on in another process. `None` while an SA has to be replaced first.
     pub fn export(&self) -> Option<OutboundState> {
-        let Self { children, mtu, sent_since_keepalive, ivs: _, no_child: _, counters: _, reports: _ } = self;
+        let Self {
+            children,
+            mtu,
+            sent_since_keepalive,
+            ivs: _,
+            no_child: _,
+            counters: _,
+            reports: _,
+            allowance: _,
+            answers: _,
+        } = self;
         let child = |child: &Child| {
             let Child { id, sa, policy, path, sent: _, waiting: _ } = child;
             Some(OutboundChild { id: *id, sa: sa.export()?, policy: policy.clone(), path: *path })
@@ -95,7 +116,7 @@ impl OutboundPath {
         Ok(Self { children, mtu, sent_since_keepalive, ..Self::new(random) })
     }
 
-    /// The MTU that TCP handshakes are held to; `None` leaves them alone.
+    /// The longest packet that the path carries, which TCP handshakes are held to; `None` leaves everything alone.
     pub fn set_mtu(&mut self, mtu: Option<u16>) {
         self.mtu = mtu;
     }
@@ -122,7 +143,7 @@ impl OutboundPath {
         let mut without_child = false;
         for (packet, window) in batch.windows() {
             match packet.state {
-                State::Read => match self.admit(packet, window) {
+                State::Read => match self.admit(now, packet, window) {
                     Ok((lane, next_header)) => packet.state = State::ToSeal { lane, next_header },
                     Err(reason) => {
                         without_child |= reason == DropReason::NoChild;
@@ -173,6 +194,13 @@ impl OutboundPath {
         self.reports.pop()
     }
 
+    /// The next packet for the device: what a sender is told whose packet was too long.
+    pub fn poll_answer(&mut self) -> Option<Vec<u8>> {
+        let answer = self.answers.pop_front()?;
+        increase(&mut self.counters.told);
+        Some(answer)
+    }
+
     /// What was counted so far.
     pub const fn counters(&self) -> &Counters {
         &self.counters
@@ -199,7 +227,7 @@ impl OutboundPath {
         Ok(())
     }
 
-    fn admit(&mut self, packet: &mut Packet, window: &mut [u8]) -> Result<(Lane, u8), DropReason> {
+    fn admit(&mut self, now: Instant, packet: &mut Packet, window: &mut [u8]) -> Result<(Lane, u8), DropReason> {
         let octets = window.get_mut(packet.data.clone()).unwrap_or_default();
         let inner = InnerPacket::parse(octets)?;
         let mut candidates = (0..).map(Lane).zip(&mut self.children);
@@ -207,14 +235,23 @@ impl OutboundPath {
         let found = candidates.find(|(_, child)| {
             let reaches = child.policy.reaches(&inner);
             reached |= reaches;
-            reaches && child.policy.permits(&inner)
+            reaches && (child.policy.permits(&inner) || child.policy.permits_error(&inner, octets))
         });
         let (lane, child) = found.ok_or(if reached { DropReason::OutsideSelectors } else { DropReason::NoChild })?;
         if inner.destination() == child.path.remote.ip() {
             return Err(DropReason::ToGateway);
         }
-        if self.mtu.is_some_and(|mtu| mss::clamp(octets, &inner, mtu) == Clamp::Lowered) {
-            increase(&mut self.counters.clamped);
+        if let Some(mtu) = self.mtu {
+            if inner.total_len() > usize::from(mtu) && !fits_in_pieces(octets, &inner) {
+                if self.answers.len() < MOST_ANSWERS && self.allowance.take(now) {
+                    let fits = if inner.source().is_ipv4() { mtu } else { mtu.max(MIN_MTU_V6) };
+                    self.answers.extend(too_big::answer(octets, &inner, fits));
+                }
+                return Err(DropReason::BeyondPath);
+            }
+            if mss::clamp(octets, &inner, mtu) == Clamp::Lowered {
+                increase(&mut self.counters.clamped);
+            }
         }
         child.waiting = true;
         packet.data.end = packet.data.start.saturating_add(inner.total_len());
@@ -222,4 +259,9 @@ impl OutboundPath {
         packet.tos = ecn::encapsulate(inner.tos());
         Ok((lane, if inner.source().is_ipv4() { IPV4 } else { IPV6 }))
     }
+}
+
+/// What is too long for the path and cannot be shorter goes on in pieces of the outer layer: IPv4 without DF, and what IPv6 must carry (RFC 8200 §5).
+fn fits_in_pieces(packet: &[u8], inner: &InnerPacket) -> bool {
+    too_big::may_be_cut(packet, inner) || (inner.source().is_ipv6() && inner.total_len() <= usize::from(MIN_MTU_V6))
 }

@@ -9,10 +9,12 @@ pub const MAX_EXTENSION_HEADERS: usize = 8;
 
 /// TCP.
 pub(in crate::esp) const TCP: u8 = 6;
-const ICMP: u8 = 1;
+/// ICMP.
+pub(in crate::esp) const ICMP: u8 = 1;
 const UDP: u8 = 17;
 const DCCP: u8 = 33;
-const ICMPV6: u8 = 58;
+/// ICMP for IPv6.
+pub(in crate::esp) const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
 const MOBILITY: u8 = 135;
 const UDP_LITE: u8 = 136;
@@ -108,6 +110,77 @@ impl InnerPacket {
     /// Octets of the packet, by its header.
     pub const fn total_len(&self) -> usize {
         self.total_len
+    }
+
+    /// The packet that an ICMP error complains of, with both sides swapped: as an answer to it would be (RFC 4301 §6.2). `octets` is what this was
+    /// parsed from. `None` for what is no such error, and for one that does not go to the sender of what it quotes.
+    pub fn answered(&self, octets: &[u8]) -> Option<Self> {
+        let message = octets.get(self.header_len..self.total_len).filter(|_| self.fragment == Fragment::Whole)?;
+        let (head, quote) = message.split_at_checked(8)?;
+        let quoted = match (self.protocol, head.first()?) {
+            (ICMP, 3 | 4 | 11 | 12) => Self::quoted_v4(quote)?,
+            (ICMPV6, 1..=4) => Self::quoted_v6(quote)?,
+            _ => return None,
+        };
+        (quoted.source == self.destination && !quoted.is_martian()).then_some(Self {
+            source: quoted.destination,
+            destination: quoted.source,
+            source_port: quoted.destination_port,
+            destination_port: quoted.source_port,
+            ..quoted
+        })
+    }
+
+    /// A quote may end anywhere behind the first eight octets of its payload (RFC 792).
+    fn quoted_v4(octets: &[u8]) -> Option<Self> {
+        let header: &[u8; IPV4_HEADER] = octets.first_chunk()?;
+        let [first, tos, _, _, _, _, f1, f2, _, protocol, _, _, s1, s2, s3, s4, d1, d2, d3, d4] = *header;
+        let header_len = usize::from(first & 0x0f).saturating_mul(4);
+        if first >> 4 != 4 || header_len < IPV4_HEADER {
+            return None;
+        }
+        let payload = octets.get(header_len..)?;
+        let field = u16::from_be_bytes([f1, f2]);
+        let fragment = match (field & 0x1fff, field & 0x2000) {
+            (0, 0) => Fragment::Whole,
+            (0, _) => Fragment::First,
+            _ => Fragment::Later,
+        };
+        let (source_port, destination_port) = ports(protocol, fragment, payload);
+        Some(Self {
+            source: Ipv4Addr::new(s1, s2, s3, s4).into(),
+            destination: Ipv4Addr::new(d1, d2, d3, d4).into(),
+            protocol,
+            source_port,
+            destination_port,
+            fragment,
+            tos,
+            header_len,
+            total_len: octets.len(),
+        })
+    }
+
+    fn quoted_v6(octets: &[u8]) -> Option<Self> {
+        let header: &[u8; IPV6_HEADER] = octets.first_chunk()?;
+        let [first, second, _, _, _, _, next_header, _, addresses @ ..] = *header;
+        if first >> 4 != 6 {
+            return None;
+        }
+        let (source, destination) = addresses.split_at(16);
+        let payload = octets.get(IPV6_HEADER..)?;
+        let chain = Chain::walk(next_header, payload).ok()?;
+        let (source_port, destination_port) = ports(chain.protocol, chain.fragment, payload.get(chain.len..)?);
+        Some(Self {
+            source: ipv6_address(source).into(),
+            destination: ipv6_address(destination).into(),
+            protocol: chain.protocol,
+            source_port,
+            destination_port,
+            fragment: chain.fragment,
+            tos: (first << 4) | (second >> 4),
+            header_len: IPV6_HEADER.saturating_add(chain.len),
+            total_len: octets.len(),
+        })
     }
 
     fn parse_v4(octets: &[u8]) -> Result<Self, DropReason> {

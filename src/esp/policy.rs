@@ -26,6 +26,12 @@ impl Policy {
             && self.sources.iter().any(|selector| selector.contains(packet.source(), protocol, packet.source_port()))
     }
 
+    /// Whether a packet is an ICMP error about a packet whose answer is permitted: routers on the other side have addresses that no selector
+    /// knows (RFC 4301 §6.2). `octets` is what it was parsed from.
+    pub fn permits_error(&self, packet: &InnerPacket, octets: &[u8]) -> bool {
+        self.reaches(packet) && packet.answered(octets).is_some_and(|answered| self.permits(&answered))
+    }
+
     /// Whether the packet's receiver is on the far side, whatever its other fields are.
     pub fn reaches(&self, packet: &InnerPacket) -> bool {
         self.destinations.iter().any(|selector| selector.contains_address(packet.destination()))

@@ -34,6 +34,17 @@ pub struct Transmit {
     pub path: Path,
     /// The message from the IKE header on, without marker.
     pub message: Vec<u8>,
+    /// Whether it may be cut on its way.
+    pub outer: Outer,
+}
+
+/// Whether the IP layer may cut a datagram, here or on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outer {
+    /// Better in pieces than not at all.
+    MayBeCut,
+    /// It asks whether the path carries its length.
+    Whole,
 }
 
 /// What a person or a program asks of a session.
@@ -47,6 +58,24 @@ pub enum Command {
     Adopt(Upkeep),
     /// Go on from and to these addresses, with the same SAs (MOBIKE). Without MOBIKE it does nothing: `Session::can_roam` says whether there is any.
     Roam(Path),
+    /// Ask the peer for a sign of life with a datagram of this length, IP header included. `Event::PathProbed` tells what came of it.
+    ProbePath {
+        /// Octets; the datagram is shorter by less than a cipher block.
+        octets: u16,
+    },
+}
+
+/// What came of a question of a given length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    /// It was answered.
+    Arrived,
+    /// It was not, and a short one was.
+    Lost,
+    /// Something else had to be asked meanwhile.
+    Interrupted,
+    /// Such a question cannot be put to this peer.
+    Impossible,
 }
 
 /// When the session wants to be called, and why: the name is for people and traces.
@@ -149,6 +178,13 @@ pub enum Event {
     Notice(String),
     /// The session cannot be kept: before long it ends, unless another has taken its place.
     Expiring,
+    /// `Command::ProbePath` was carried out.
+    PathProbed {
+        /// How long the datagram was.
+        octets: u16,
+        /// What came of it.
+        outcome: Probed,
+    },
     /// The session is over. Nothing follows.
     Ended(Failure),
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::crypto::random::Random;
-use crate::ike::action::{Action, DropReason, Event, Transmit};
+use crate::ike::action::{Action, DropReason, Event, Outer, Transmit};
 use crate::ike::profile::Profile;
 use crate::sa::command::DataCommand;
 use crate::sa::path::Path;
@@ -19,7 +19,12 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     pub(super) fn transmit(&mut self, path: Path, message: Vec<u8>) {
-        self.outbox.push_back(Action::Transmit(Transmit { path, message }));
+        self.outbox.push_back(Action::Transmit(Transmit { path, message, outer: Outer::MayBeCut }));
+    }
+
+    /// What is lost rather than cut.
+    pub(super) fn transmit_whole(&mut self, path: Path, message: Vec<u8>) {
+        self.outbox.push_back(Action::Transmit(Transmit { path, message, outer: Outer::Whole }));
     }
 
     pub(super) fn data(&mut self, command: DataCommand) {

@@ -264,6 +264,56 @@ fn ancillary(header: &libc::msghdr) -> (u8, usize) {
     (tos, segment)
 }
 
+/// What the network said of a datagram that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SocketError {
+    /// To whom it had been sent.
+    pub(super) to: Option<SocketAddr>,
+    /// An error number.
+    pub(super) code: libc::c_int,
+    /// With EMSGSIZE, how long it may be.
+    pub(super) info: u32,
+}
+
+/// Takes the next entry of the error queue (IP_RECVERR); `None` when it is empty.
+pub(super) fn next_error(fd: BorrowedFd<'_>) -> io::Result<Option<SocketError>> {
+    // SAFETY: all zero is a valid address of no family.
+    let mut name: libc::sockaddr_in6 = unsafe { mem::zeroed() };
+    let mut controls = [Control([0; CONTROL]); 4];
+    // SAFETY: all zero is a valid msghdr: no name, no vectors, no control.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    header.msg_name = (&raw mut name).cast();
+    header.msg_namelen = socklen(mem::size_of_val(&name));
+    header.msg_control = controls.as_mut_ptr().cast();
+    header.msg_controllen = mem::size_of_val(&controls) as _;
+    // SAFETY: the header points to a name and to ancillary memory that live until this function returns, with their true lengths.
+    let result = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT) };
+    match checked_len(result) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let mut entry = SocketError { to: address(&name), code: 0, info: 0 };
+    // SAFETY: the header came back from the kernel with its control memory still borrowed; the macros stay inside it.
+    let mut message = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
+    while !message.is_null() {
+        // SAFETY: not null, so it points to a whole cmsghdr within the control memory.
+        let head = unsafe { message.read() };
+        if matches!(
+            (head.cmsg_level, head.cmsg_type),
+            (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+        ) {
+            // SAFETY: the kernel wrote a sock_extended_err here, valid for any octets; it may stand unaligned.
+            let said = unsafe { libc::CMSG_DATA(message).cast::<libc::sock_extended_err>().read_unaligned() };
+            entry.code = libc::c_int::try_from(said.ee_errno).unwrap_or_default();
+            entry.info = said.ee_info;
+        }
+        // SAFETY: both pointers are into the header's own control memory.
+        message = unsafe { libc::CMSG_NXTHDR(&raw const header, message) };
+    }
+    Ok(Some(entry))
+}
+
 /// One datagram to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Departure<'a> {

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -26,13 +26,14 @@ const PATIENCE: Duration = Duration::from_millis(20);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PathMtuDiscovery {
     /// The kernel remembers what the path carries, sets DF on what fits, and fragments what does not.
-    #[default]
     Want,
     /// DF on everything; what does not fit is refused with EMSGSIZE.
     Do,
     /// DF on nothing.
     Dont,
-    /// DF on everything, and the remembered path MTU is ignored.
+    /// DF on everything, and the remembered path MTU is ignored: ICMP, which anybody can send, changes nothing.
+    /// What may be cut ([`UdpSocket::send_cut`]) has no DF.
+    #[default]
     Probe,
 }
 
@@ -82,7 +83,32 @@ pub struct UdpSocket {
     mark: Option<u32>,
     receives_trains: bool,
     send_trains: Trains,
+    discovery: PathMtuDiscovery,
+    /// Held while DF is off, and while something leaves that must have it.
+    uncut: Arc<Mutex<()>>,
 }
+
+/// What the network said, unprotected, of datagrams that were sent to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathNews {
+    /// The path carries datagrams of so many octets, IP header included.
+    TooLong(u16),
+    /// They do not arrive.
+    Unreachable,
+}
+
+/// What becomes of a datagram that the first link does not carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TooLong {
+    IsCut,
+    IsLost,
+}
+
+/// Entries of the error queue that are looked at in one go.
+const MOST_NEWS: usize = 4096;
+
+/// An error may belong to an earlier datagram, and under a flood of ICMP the next one too.
+const RETRIES: u8 = 3;
 
 impl UdpSocket {
     /// Makes and binds a non-blocking socket that tells the TOS or traffic class of what arrives.
@@ -102,13 +128,14 @@ impl UdpSocket {
             (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER)
         };
         // IPV6_PMTUDISC_* have the same numbers.
-        let mode = match options.discovery {
-            PathMtuDiscovery::Dont => libc::IP_PMTUDISC_DONT,
-            PathMtuDiscovery::Want => libc::IP_PMTUDISC_WANT,
-            PathMtuDiscovery::Do => libc::IP_PMTUDISC_DO,
-            PathMtuDiscovery::Probe => libc::IP_PMTUDISC_PROBE,
+        sys::set_option(socket.as_fd(), level, discover, options.discovery.mode())?;
+        // What ICMP says waits in a queue of its own.
+        let (level, name) = if options.bind.is_ipv4() {
+            (libc::IPPROTO_IP, libc::IP_RECVERR)
+        } else {
+            (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
         };
-        sys::set_option(socket.as_fd(), level, discover, mode)?;
+        sys::set_option(socket.as_fd(), level, name, 1)?;
         size_buffers(&socket, options.buffers);
         if let Some(mark) = options.mark {
             socket.set_mark(mark)?;
@@ -119,7 +146,15 @@ impl UdpSocket {
         let bound = local_of(&socket)?;
         let has_trains = sys::option(socket.as_fd(), libc::SOL_UDP, libc::UDP_SEGMENT).is_ok();
         let send_trains = if has_trains { options.send_trains } else { Trains::NONE };
-        Ok(Self { socket: Arc::new(socket), bound, mark: options.mark, receives_trains, send_trains })
+        Ok(Self {
+            socket: Arc::new(socket),
+            bound,
+            mark: options.mark,
+            receives_trains,
+            send_trains,
+            discovery: options.discovery,
+            uncut: Arc::default(),
+        })
     }
 
     /// Takes over a socket that another process made with [`Self::bind`], with everything that is set of it.
@@ -136,7 +171,9 @@ impl UdpSocket {
         let receives_trains = has(libc::IPPROTO_UDP, libc::UDP_GRO).is_ok_and(|set| set != 0);
         let send_trains = if has(libc::SOL_UDP, libc::UDP_SEGMENT).is_ok() { Trains::ALL } else { Trains::NONE };
         let mark = socket.mark().ok().filter(|mark| *mark != 0);
-        Ok(Self { socket: Arc::new(socket), bound, mark, receives_trains, send_trains })
+        let discovery = PathMtuDiscovery::default();
+        let uncut = Arc::default();
+        Ok(Self { socket: Arc::new(socket), bound, mark, receives_trains, send_trains, discovery, uncut })
     }
 
     /// Whether the kernel may give several datagrams as one train.
@@ -194,17 +231,69 @@ impl UdpSocket {
     }
 
     /// Sends one IKE message on `path`, with the non-ESP marker where the path has it. A full buffer drops it: IKE repeats.
+    /// It may be cut on its way.
     ///
     /// # Errors
     /// Everything the kernel says of this datagram. A refusal that ICMP brought for an earlier one is not told of, and does not lose this one (N-10).
     pub fn send_ike(&self, path: &Path, message: &[u8]) -> io::Result<()> {
-        let head: &[u8] = match path.framing {
-            Framing::Bare => &[],
-            Framing::Marked => &NON_ESP_MARKER,
+        let departure = Departure { head: marker(path), body: message, to: path.remote, tos: 0 };
+        self.without_df(|| {
+            self.send_within(std::iter::once(departure), &mut { Trains::NONE }, Duration::ZERO, TooLong::IsLost).1
+        })
+    }
+
+    /// The same, but it is lost rather than cut.
+    ///
+    /// # Errors
+    /// As for [`Self::send_ike`].
+    pub fn send_ike_whole(&self, path: &Path, message: &[u8]) -> io::Result<()> {
+        let departure = Departure { head: marker(path), body: message, to: path.remote, tos: 0 };
+        let _held = self.uncut.lock();
+        self.send_within(std::iter::once(departure), &mut { Trains::NONE }, Duration::ZERO, TooLong::IsLost).1
+    }
+
+    /// Sends each of `departures` without DF, one by one: longer ones than the path carries are cut, here or on the way.
+    pub fn send_cut<'a>(&self, departures: impl Iterator<Item = Departure<'a>> + Clone) -> (usize, io::Result<()>) {
+        self.without_df(|| self.send_within(departures, &mut { Trains::NONE }, PATIENCE, TooLong::IsLost))
+    }
+
+    /// The kernel has this for a socket and not for a datagram. What another thread sends meanwhile may be cut, too; that is no harm.
+    fn without_df<T>(&self, send: impl FnOnce() -> T) -> T {
+        if self.discovery != PathMtuDiscovery::Probe {
+            return send();
+        }
+        let held = self.uncut.lock();
+        let set = |mode: PathMtuDiscovery, largest| {
+            let (level, discover) = if self.bound.is_ipv4() {
+                (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER)
+            } else {
+                // IPv6 is cut here or nowhere (RFC 8200 §5): to what every link carries.
+                let _ = sys::set_option(self.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_MTU, largest);
+                (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER)
+            };
+            let _ = sys::set_option(self.as_fd(), level, discover, mode.mode());
         };
-        let departure = Departure { head, body: message, to: path.remote, tos: 0 };
-        let mut trains = Trains::NONE;
-        self.send_within(std::iter::once(departure), &mut trains, Duration::ZERO).1
+        set(PathMtuDiscovery::Dont, 1280);
+        let sent = send();
+        set(PathMtuDiscovery::Probe, 0);
+        drop(held);
+        sent
+    }
+
+    /// What the network said of what was sent, and to whom; taken from the kernel's queue.
+    pub fn take_news(&self, mut each: impl FnMut(IpAddr, PathNews)) {
+        for _ in 0..MOST_NEWS {
+            let Ok(Some(entry)) = sys::next_error(self.socket.as_fd()) else { return };
+            let Some(to) = entry.to else { continue };
+            match entry.code {
+                // RFC 1191 §5: old routers say 0.
+                libc::EMSGSIZE => each(to.ip(), PathNews::TooLong(u16::try_from(entry.info).unwrap_or(u16::MAX))),
+                libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENOPROTOOPT => {
+                    each(to.ip(), PathNews::Unreachable);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Sends each of `departures`, in order. One that fails does not keep back those behind it: the count of those that left, and the last error.
@@ -216,7 +305,7 @@ impl UdpSocket {
         departures: impl Iterator<Item = Departure<'a>> + Clone,
         trains: &mut Trains,
     ) -> (usize, io::Result<()>) {
-        self.send_within(departures, trains, PATIENCE)
+        self.send_within(departures, trains, PATIENCE, TooLong::IsCut)
     }
 
     fn send_within<'a>(
@@ -224,11 +313,12 @@ impl UdpSocket {
         departures: impl Iterator<Item = Departure<'a>> + Clone,
         trains: &mut Trains,
         patience: Duration,
+        too_long: TooLong,
     ) -> (usize, io::Result<()>) {
         let mut rest = departures;
         let mut sent = 0_usize;
         let mut outcome = Ok(());
-        let mut again = true;
+        let mut again = RETRIES;
         loop {
             let messages = Messages::gather(rest.clone(), *trains);
             let Some(first) = messages.list().first() else { return (sent, outcome) };
@@ -237,7 +327,7 @@ impl UdpSocket {
                     let datagrams = messages.datagrams(count);
                     sent = sent.saturating_add(datagrams);
                     pass_over(&mut rest, datagrams.max(1));
-                    again = true;
+                    again = RETRIES;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -245,33 +335,40 @@ impl UdpSocket {
                         return (sent, Err(error));
                     }
                 }
-                // The error may belong to an earlier datagram, or to a path MTU that was just learnt: this one gets a second try.
-                Err(error) if again && is_about_another(&error) => again = false,
-                Err(error) if first.datagrams > 1 && trains.learn(&error, first.segment) => again = true,
+                // The error may belong to an earlier datagram, or to a path MTU that was just learnt: this one gets another try.
+                Err(error) if again > 0 && is_about_another(&error) => again = again.saturating_sub(1),
+                Err(error) if first.datagrams > 1 && trains.learn(&error, first.segment) => again = RETRIES,
                 Err(error) => {
+                    // The first link carries less than it did, and nobody has told us yet.
+                    if too_long == TooLong::IsCut && error.raw_os_error() == Some(libc::EMSGSIZE) {
+                        let parts = messages.parts().get(..first.parts).unwrap_or_default();
+                        let cut = self.without_df(|| sys::send(self.socket.as_fd(), &[*first], parts));
+                        sent = sent.saturating_add(cut.unwrap_or(0));
+                    }
                     outcome = Err(error);
                     pass_over(&mut rest, first.datagrams);
-                    again = true;
+                    again = RETRIES;
                 }
             }
         }
     }
 
-    /// Receives datagrams into `arrivals` (at most [`BATCH`] of them) and says how many came: none when none wait.
+    /// Receives datagrams into `arrivals` (at most [`BATCH`] of them) and says how many came: none when none wait, or when there is news of
+    /// those that we sent ([`Self::take_news`]).
     ///
     /// # Errors
     /// Only what makes the socket useless. What ICMP told of datagrams we sent is passed over (N-10).
     pub fn receive(&self, arrivals: &mut [Arrival<'_>]) -> io::Result<usize> {
-        // Each error that ICMP left is told once and then gone; so few tries are enough, and no flood keeps us here.
-        for _ in 0..8 {
-            match sys::receive(self.socket.as_fd(), arrivals) {
-                Ok(count) => return Ok(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted || is_about_another(&error) => {}
-                Err(error) => return Err(error),
+        match sys::receive(self.socket.as_fd(), arrivals) {
+            Ok(count) => Ok(count),
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+                    || is_about_another(&error) =>
+            {
+                Ok(0)
             }
+            Err(error) => Err(error),
         }
-        Ok(0)
     }
 
     fn connected_probe(&self, remote: IpAddr) -> io::Result<Socket> {
@@ -285,6 +382,24 @@ impl UdpSocket {
         // Connecting a UDP socket sends nothing; the port only has to be one.
         probe.connect(&SocketAddr::new(remote, 4500).into())?;
         Ok(probe)
+    }
+}
+
+impl PathMtuDiscovery {
+    const fn mode(self) -> libc::c_int {
+        match self {
+            Self::Dont => libc::IP_PMTUDISC_DONT,
+            Self::Want => libc::IP_PMTUDISC_WANT,
+            Self::Do => libc::IP_PMTUDISC_DO,
+            Self::Probe => libc::IP_PMTUDISC_PROBE,
+        }
+    }
+}
+
+const fn marker(path: &Path) -> &'static [u8] {
+    match path.framing {
+        Framing::Bare => &[],
+        Framing::Marked => &NON_ESP_MARKER,
     }
 }
 
@@ -321,6 +436,15 @@ impl UdpSockets {
     pub fn send_ike(&self, path: &Path, message: &[u8]) -> io::Result<()> {
         let socket = self.towards(path.remote.ip());
         socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))?.send_ike(path, message)
+    }
+
+    /// Sends one IKE message, as [`UdpSocket::send_ike_whole`].
+    ///
+    /// # Errors
+    /// EAFNOSUPPORT when there is no socket of the family.
+    pub fn send_ike_whole(&self, path: &Path, message: &[u8]) -> io::Result<()> {
+        let socket = self.towards(path.remote.ip());
+        socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))?.send_ike_whole(path, message)
     }
 
     /// All sockets there are.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::mem::discriminant;
+use std::net::IpAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -309,6 +310,16 @@ impl Host {
             tracing::warn!(%error, table = %nftables::table(&self.key), "the nftables rules could not be taken back");
         }
         outcome
+    }
+
+    /// Octets, IP header included, that the first link towards `remote` carries: the device's own word, whatever ICMP said of the path behind it.
+    ///
+    /// # Errors
+    /// What the kernel says; there may be no way.
+    pub async fn link_mtu(&self, remote: IpAddr) -> io::Result<Option<u16>> {
+        let Some(index) = route::device_towards(&self.netlink, remote).await? else { return Ok(None) };
+        let octets = self.netlink.mtu_of(index).await?;
+        Ok(octets.map(|octets| u16::try_from(octets).unwrap_or(u16::MAX)))
     }
 
     /// Whether the packet filter has rules of this tunnel.

@@ -36,6 +36,17 @@ impl Netlink {
         present(found.map_err(into_io)).map(|link| link.map(|link| link.header.index))
     }
 
+    /// What the device of this index carries; `None` when there is none.
+    pub(super) async fn mtu_of(&self, index: u32) -> io::Result<Option<u32>> {
+        let found = self.handle.link().get().match_index(index).execute().try_next().await;
+        Ok(present(found.map_err(into_io))?.and_then(|link| {
+            link.attributes.into_iter().find_map(|attribute| match attribute {
+                LinkAttribute::Mtu(octets) => Some(octets),
+                _ => None,
+            })
+        }))
+    }
+
     /// Brings the device up with this MTU, in the group of vpnd's devices.
     pub(super) async fn bring_up(&self, index: u32, mtu: u16) -> io::Result<()> {
         // Without this the kernel makes a link-local address and looks for routers through the tunnel.

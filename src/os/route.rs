@@ -11,9 +11,9 @@ use rtnetlink::packet_route::route::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::os::NUMBER;
 use crate::os::netlink::{Netlink, into_io, is_absent};
 use crate::os::prefix::{FAMILIES, Family, Prefix};
+use crate::os::{MARK, NUMBER};
 
 /// The routing table of every vpnd in a network namespace: the longest prefix counts among all their tunnels.
 pub const TABLE: u8 = NUMBER;
@@ -77,6 +77,21 @@ pub(super) async fn unreachable(netlink: &Netlink, metric: u32) -> io::Result<Ve
         }
     }
     Ok(found)
+}
+
+/// The index of the device that vpnd's own packets to `remote` leave through; `None` when there is no way.
+pub(super) async fn device_towards(netlink: &Netlink, remote: IpAddr) -> io::Result<Option<u32>> {
+    let mut question = empty(if remote.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 });
+    question.header.destination_prefix_length = if remote.is_ipv4() { 32 } else { 128 };
+    question.attributes.push(RouteAttribute::Destination(route_address(remote)));
+    question.attributes.push(RouteAttribute::Mark(MARK));
+    let found = netlink.handle.route().get(question).execute().try_next().await.map_err(into_io)?;
+    Ok(found.and_then(|route| {
+        route.attributes.into_iter().find_map(|attribute| match attribute {
+            RouteAttribute::Oif(index) => Some(index),
+            _ => None,
+        })
+    }))
 }
 
 /// Whether vpnd's table holds no route of this family, neither this process's nor another's.

@@ -137,7 +137,9 @@ pub enum DataReport {
         /// The number, untrusted.
         spi: u32,
     },
-    /// The path carries datagrams of at most this many octets (IP included). Untrusted hint.
+    /// The network says that the gateway cannot be reached; at most once a second. Untrusted hint.
+    Unreachable,
+    /// The path carries datagrams of at most this many octets (IP included); at most once a second. Untrusted hint.
     PathMtu {
         /// Octets.
         octets: u16,
@@ -151,7 +153,7 @@ impl DataReport {
             Self::Lifetime { child, .. } | Self::InboundSeen { child, .. } | Self::OutboundSent { child } => {
                 Some(*child)
             }
-            Self::NoChild | Self::UnknownSpi { .. } | Self::PathMtu { .. } => None,
+            Self::NoChild | Self::UnknownSpi { .. } | Self::Unreachable | Self::PathMtu { .. } => None,
         }
     }
 }

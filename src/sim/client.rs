@@ -217,6 +217,7 @@ impl Client {
                 self.socket = Some(local);
                 self.tunnel.handle_bound(now, remote, Ok(local));
             }
+            TunnelAction::LookAtLink { .. } | TunnelAction::FollowPath { .. } => {}
             TunnelAction::Transmit(transmit) => {
                 let marker: &[u8] = match transmit.path.framing {
                     Framing::Bare => &[],

@@ -68,6 +68,7 @@ impl Tunnel {
             Event::Repeating { exchange, repetition } => Progress::Repeating { exchange, repetition },
             Event::Dropped(reason) => Progress::Dropped(reason),
             Event::Notice(text) => Progress::Notice(text),
+            Event::PathProbed { octets, outcome } => return self.handle_path_probed(now, which, octets, outcome),
             Event::ChildUp(child) => return self.handle_child(which, *child),
             Event::ChildGone { child } => return self.handle_child_gone(which, child),
             Event::Ready => return self.handle_ready(which),
@@ -175,6 +176,7 @@ impl Tunnel {
             self.current.backoff.reset();
             self.progress(Progress::Up);
             self.plan_return(now);
+            self.look_at_link();
             if expiring {
                 self.handle_expiring(now, Which::Current);
             }

@@ -19,6 +19,7 @@ use crate::time::Instant;
 use crate::tunnel::Tunnel;
 use crate::tunnel::displacement::Displacement;
 use crate::tunnel::line::{Connected, Name, State, Which};
+use crate::tunnel::path::Following;
 use crate::tunnel::settings::{EarlierAddresses, Host, TunnelSettings};
 use crate::tunnel::succession::{Reason, Successor};
 
@@ -32,6 +33,8 @@ pub struct TunnelState {
     next_name: Name,
     displacement: Displacement,
     earlier: EarlierAddresses,
+    /// What the path to a gateway was found to carry.
+    path: Option<(IpAddr, u16)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,6 +77,7 @@ impl Tunnel {
             return_at,
             displacement,
             earlier,
+            following,
             actions,
         } = self;
         if !actions.is_empty() || !configuring.is_empty() {
@@ -97,6 +101,7 @@ impl Tunnel {
             next_name: *next_name,
             displacement: displacement.clone(),
             earlier: *earlier,
+            path: following.known(),
         })
     }
 
@@ -111,9 +116,10 @@ impl Tunnel {
         now: Instant,
         state: TunnelState,
     ) -> Result<Self, Unrestorable> {
-        let TunnelState { connected, succession, return_at, next_name, displacement, earlier } = state;
+        let TunnelState { connected, succession, return_at, next_name, displacement, earlier, path } = state;
         let idle = Self::idle(settings, random, fork);
-        let mut tunnel = Self { return_at, next_name, displacement, earlier, ..idle };
+        let following = Following::after(path);
+        let mut tunnel = Self { return_at, next_name, displacement, earlier, following, ..idle };
         let Some(connected) = connected else {
             tunnel.try_next(now, Which::Current, false);
             return Ok(tunnel);
@@ -121,6 +127,7 @@ impl Tunnel {
         tunnel.current.state = State::Connected(Box::new(tunnel.connected_again(connected)?));
         // What is set of the host is as the process before had it.
         tunnel.configure(Which::Current);
+        tunnel.look_at_link();
         if let Some(reason) = succession {
             tunnel.start_successor(now, reason);
         }

@@ -13,6 +13,8 @@ mod events;
 mod former;
 mod line;
 mod network;
+mod path;
+mod path_mtu;
 mod succession;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ use crate::tunnel::attempts::{Attempts, Next};
 use crate::tunnel::displacement::Displacement;
 use crate::tunnel::former::Formers;
 use crate::tunnel::line::{Connected, Line, Name, State, Which};
+use crate::tunnel::path::Following;
 use crate::tunnel::progress::Progress;
 use crate::tunnel::reconnect::Backoff;
 use crate::tunnel::settings::{EarlierAddresses, Host, TunnelSettings};
@@ -58,6 +61,18 @@ pub enum TunnelAction {
     LookForPath {
         /// The gateway's address.
         remote: IpAddr,
+    },
+    /// Say what the link towards this address carries, with `handle_link`.
+    LookAtLink {
+        /// The gateway's address.
+        remote: IpAddr,
+    },
+    /// Send datagrams of at most so many octets, IP header included: the path carries no longer ones.
+    FollowPath {
+        /// The gateway's address.
+        remote: IpAddr,
+        /// Octets.
+        octets: u16,
     },
     /// Send an IKE message.
     Transmit(Transmit),
@@ -103,6 +118,7 @@ pub struct Tunnel {
     return_at: Option<Instant>,
     displacement: Displacement,
     earlier: EarlierAddresses,
+    following: Following,
     actions: VecDeque<TunnelAction>,
 }
 
@@ -145,6 +161,7 @@ impl Tunnel {
             return_at: None,
             displacement: Displacement::default(),
             earlier: EarlierAddresses::default(),
+            following: Following::default(),
             actions: VecDeque::new(),
         }
     }
@@ -200,6 +217,7 @@ impl Tunnel {
 
     /// News from the packet path.
     pub fn handle_report(&mut self, now: Instant, report: DataReport) {
+        self.note_report(now, &report);
         match report.child() {
             Some(child) => {
                 if let Some(which) = self.find_session(|name| name.has(child)) {
@@ -254,6 +272,7 @@ impl Tunnel {
         self.line_timeout(now, Which::Successor);
         self.line_timeout(now, Which::Current);
         self.return_timeout(now);
+        self.path_timeout(now);
     }
 
     /// The next thing to do.
@@ -267,10 +286,9 @@ impl Tunnel {
             return None;
         }
         let successor = self.successor.as_ref().and_then(|successor| successor.line.poll_timeout());
-        [self.current.poll_timeout(), successor, self.formers.poll_timeout(), self.return_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let path = self.following.poll_timeout(&self.current);
+        let own = [self.current.poll_timeout(), successor, self.formers.poll_timeout(), self.return_at, path];
+        own.into_iter().flatten().min()
     }
 
     /// How it stands.

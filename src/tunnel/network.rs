@@ -63,11 +63,9 @@ impl Tunnel {
                     // What was sent so far may have gone nowhere, and the next repetition is far.
                     self.current.attempts = Attempts::new(self.settings.gateways.clone());
                     self.try_next(now, Which::Current, false);
-                } else if connected.probed.is_none_or(|last| now.since(last) >= BETWEEN_QUESTIONS) {
-                    connected.probed = Some(now);
-                    self.with_session(now, Which::Current, |session| {
-                        session.handle_command(now, Command::ProbeLiveness);
-                    });
+                } else {
+                    self.question(now);
+                    self.look_at_link();
                 }
             }
         }
@@ -110,6 +108,18 @@ impl Tunnel {
         self.tell(which, Progress::Roamed { local: path.local.ip(), remote: path.remote.ip() });
         if ready {
             self.configure(which);
+        }
+        if which == Which::Current {
+            self.look_at_link();
+        }
+    }
+
+    /// Asks for a sign of life, unless that was just done: whoever gives the reason gives no storm.
+    pub(super) fn question(&mut self, now: Instant) {
+        let Some(connected) = self.current.connected_mut() else { return };
+        if connected.probed.is_none_or(|last| now.since(last) >= BETWEEN_QUESTIONS) {
+            connected.probed = Some(now);
+            self.with_session(now, Which::Current, |session| session.handle_command(now, Command::ProbeLiveness));
         }
     }
 

@@ -174,6 +174,7 @@ impl Tunnel {
         self.addresses(Which::Current, &configuration);
         self.progress(routes);
         self.plan_return(now);
+        self.look_at_link();
         if expiring {
             self.handle_expiring(now, Which::Current);
         }

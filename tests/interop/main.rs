@@ -26,6 +26,7 @@ mod ikev1;
 mod impaired;
 mod killswitch;
 mod matrix;
+mod path_mtu;
 mod refusals;
 mod rekeying;
 mod reload;

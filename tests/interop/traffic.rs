@@ -68,15 +68,17 @@ fn ike_messages(frames: &[Vec<u8>]) -> Vec<(u16, bool)> {
 }
 
 #[test]
-fn two_round_trips_bring_the_tunnel_up_and_one_brings_it_down() {
+fn two_round_trips_bring_the_tunnel_up_one_asks_for_the_path_and_one_brings_it_down() {
     let lab = Lab::open();
     let client = lab.client(0);
     let _gateway = GatewayConfig::default().start(&lab);
     let outside = Capture::start(&client, "outer");
-    VpndConfig::default().up(&client).terminate();
+    let vpnd = VpndConfig::default().up(&client);
+    assert_eq!(client.ping(INSIDE, 1), 1);
+    vpnd.terminate();
     let messages = ike_messages(&outside.frames());
     let exchange = |port| [(port, false), (port, true)];
-    assert_eq!(messages, [exchange(500), exchange(4500), exchange(4500)].concat());
+    assert_eq!(messages, [exchange(500), exchange(4500), exchange(4500), exchange(4500)].concat());
 }
 
 #[test]
@@ -89,7 +91,7 @@ fn a_gateway_that_is_only_spoken_to_on_4500() {
     assert_eq!(client.ping(INSIDE, 1), 1);
     vpnd.terminate();
     let messages = ike_messages(&outside.frames());
-    assert_eq!(messages, [(4500, false), (4500, true)].repeat(3));
+    assert_eq!(messages, [(4500, false), (4500, true)].repeat(4), "INIT, AUTH, the path, DELETE");
 }
 
 #[test]

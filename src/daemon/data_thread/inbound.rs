@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -16,12 +17,17 @@ use crate::io::batch::{Appetite, Gateway, receive_datagrams};
 use crate::io::delivery::Delivery;
 use crate::io::filter;
 use crate::io::tun::Tun;
-use crate::io::udp::{BATCH, UdpSocket, UdpSockets};
+use crate::io::udp::{BATCH, PathNews, UdpSocket, UdpSockets};
 use crate::io::wake::wait;
 use crate::os::clock::Clock;
+use crate::sa::command::DataReport;
+use crate::time::Instant;
 
 use super::guard::{Guard, Verdict};
-use super::{Desk, Hold, IkeDatagram, InboundCounters, InboundOrder, OrderError, Then};
+use super::{Desk, Hold, IkeDatagram, InboundCounters, InboundOrder, OrderError, Then, is_due};
+
+/// What ICMP told is looked at when nothing else wakes us, and so often while packets come.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// Octets of the longest datagram and the longest train.
 const LARGEST: usize = 65_535;
@@ -47,6 +53,10 @@ pub(super) struct InboundThread {
     delivery: Delivery,
     /// Packets may have been waiting for it.
     has_new_sa: bool,
+    /// When what ICMP told was last looked at.
+    listened: Option<Instant>,
+    path_mtu_seen: Option<Instant>,
+    unreachable_seen: Option<Instant>,
     /// What `path`, `batch`, `delivery` and the sockets count stays empty here.
     counters: InboundCounters,
 }
@@ -76,6 +86,9 @@ impl InboundThread {
             batch,
             delivery,
             has_new_sa: false,
+            listened: None,
+            path_mtu_seen: None,
+            unreachable_seen: None,
             counters: InboundCounters::default(),
         }
     }
@@ -119,6 +132,7 @@ impl InboundThread {
                 if !self.batch.is_empty() {
                     self.carry()?;
                 }
+                self.listen(socket, received.datagrams == 0);
             }
         }
     }
@@ -171,6 +185,35 @@ impl InboundThread {
             if let Err(error) = socket.set_filter(&program) {
                 tracing::debug!(%error, "the kernel takes no filter for a socket; strangers are dropped later");
             }
+        }
+    }
+
+    /// The kernel wakes us for what ICMP told of our datagrams, too, and keeps it among them: it is taken away, also under a flood of both.
+    fn listen(&mut self, socket: &UdpSocket, nothing_came: bool) {
+        let now = self.clock.now();
+        if !nothing_came && self.listened.is_some_and(|last| now.since(last) < BETWEEN_LOOKS) {
+            return;
+        }
+        self.listened = Some(now);
+        let (mut shortest, mut is_unreachable) = (None, false);
+        let gateways = &self.gateways;
+        socket.take_news(|remote, news| {
+            if gateways.iter().any(|gateway| gateway.remote == remote) {
+                match news {
+                    PathNews::TooLong(octets) => {
+                        shortest = Some(shortest.map_or(octets, |other: u16| other.min(octets)))
+                    }
+                    PathNews::Unreachable => is_unreachable = true,
+                }
+            }
+        });
+        let mut too_long = shortest.map(|octets| DataReport::PathMtu { octets });
+        if too_long.is_some() && is_due(&mut self.path_mtu_seen, now) {
+            self.desk.tell(|| too_long.take());
+        }
+        if is_unreachable && is_due(&mut self.unreachable_seen, now) {
+            let mut report = Some(DataReport::Unreachable);
+            self.desk.tell(|| report.take());
         }
     }
 

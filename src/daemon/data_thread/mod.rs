@@ -13,6 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as OrderReceiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -29,6 +30,7 @@ use crate::io::wake::Waker;
 use crate::os::clock::Clock;
 use crate::sa::command::{DataCommand, DataReport};
 use crate::sa::path::Path;
+use crate::time::Instant;
 
 /// IKE messages that wait for the control thread, at most 16 KiB each; more are dropped and counted, and IKE repeats them.
 pub const MAX_WAITING_MESSAGES: usize = 256;
@@ -115,6 +117,8 @@ pub struct OutboundCounters {
     pub path: Counters,
     /// Sealed datagrams that the network did not take.
     pub unsent: u64,
+    /// Sealed datagrams that were longer than the path carries, and left to be cut.
+    pub cut: u64,
 }
 
 /// What the inbound thread counted.
@@ -154,6 +158,7 @@ enum OutboundOrder {
     SetMtu(Option<u16>, Ack<Result<(), OrderError>>),
     Hold(Hold, Ack<()>),
     Export(Ack<Option<OutboundState>>),
+    SetLongest(Option<u16>, Ack<Result<(), OrderError>>),
     Count(Ack<OutboundCounters>),
 }
 
@@ -316,7 +321,7 @@ impl DataPlane {
         self.inbound.ask(|ack| InboundOrder::Admit(gateways, ack)).await?
     }
 
-    /// Holds TCP handshakes in both directions to this MTU; `None` leaves them alone.
+    /// Holds TCP handshakes in both directions to this MTU, and tells senders of longer packets; `None` leaves both alone.
     ///
     /// # Errors
     /// [`OrderError::Stopped`].
@@ -349,6 +354,14 @@ impl DataPlane {
         &self.tun
     }
 
+    /// Cuts datagrams that are longer than this, IP header included; `None`: the path carries all.
+    ///
+    /// # Errors
+    /// [`OrderError::Stopped`].
+    pub async fn set_longest(&self, octets: Option<u16>) -> Result<(), OrderError> {
+        self.outbound.ask(|ack| OutboundOrder::SetLongest(octets, ack)).await?
+    }
+
     /// What both threads counted so far.
     ///
     /// # Errors
@@ -362,13 +375,26 @@ impl DataPlane {
     /// # Errors
     /// As [`UdpSockets::send_ike`].
     pub async fn send_ike(&mut self, path: &Path, message: &[u8]) -> io::Result<()> {
+        self.expect(message).await;
+        self.sockets.send_ike(path, message)
+    }
+
+    /// The same, but it is lost rather than cut.
+    ///
+    /// # Errors
+    /// As [`UdpSockets::send_ike`].
+    pub async fn send_ike_whole(&mut self, path: &Path, message: &[u8]) -> io::Result<()> {
+        self.expect(message).await;
+        self.sockets.send_ike_whole(path, message)
+    }
+
+    async fn expect(&mut self, message: &[u8]) {
         if let Some(spi) = guard::initiator_spi(message)
             && self.expected.replace(spi) != Some(spi)
         {
             // A thread that has ended is told of elsewhere.
             let _ = self.inbound.ask(|ack| InboundOrder::Expect(spi, ack)).await;
         }
-        self.sockets.send_ike(path, message)
     }
 
     /// The sockets.
@@ -384,6 +410,18 @@ impl DataPlane {
             let _ = thread.join();
         }
     }
+}
+
+/// What the network says is passed on at most once in this time.
+const BETWEEN_NEWS: Duration = Duration::from_secs(1);
+
+/// Whether something that was last done at `last` may be done again; then it was done now.
+fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
+    let is_due = last.is_none_or(|last| now.since(last) >= BETWEEN_NEWS);
+    if is_due {
+        *last = Some(now);
+    }
+    is_due
 }
 
 /// What a thread has of the control thread.

@@ -1,7 +1,7 @@
 //! The outbound thread: packets of the device become ESP datagrams for the gateway. The only way from the device to the network
 //! is the sealed batch.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
@@ -10,9 +10,10 @@ use crate::esp::batch::Batch;
 use crate::esp::dataplane::OutboundCommand;
 use crate::esp::outbound_path::{Applied, OutboundPath};
 use crate::io::intake::{Intake, Left};
+use crate::io::offload::header::Header;
 use crate::io::sender::Sender;
 use crate::io::train::Trains;
-use crate::io::tun::Tun;
+use crate::io::tun::{Tun, is_gone};
 use crate::io::udp::{Departure, UdpSockets};
 use crate::io::wake::wait;
 use crate::os::clock::Clock;
@@ -20,7 +21,7 @@ use crate::sa::command::DataReport;
 use crate::sa::path::Path;
 use crate::time::Instant;
 
-use super::{Desk, Hold, OrderError, OutboundCounters, OutboundOrder, Then};
+use super::{Desk, Hold, OrderError, OutboundCounters, OutboundOrder, Then, is_due};
 
 /// RFC 3948 §2.3.
 const KEEPALIVE: [u8; 1] = [0xff];
@@ -30,9 +31,6 @@ const BATCH_PACKETS: usize = 128;
 
 /// Octets that they share: three super-packets cut for a common MTU. One packet of the greatest length fits too.
 const BATCH_OCTETS: usize = 224 << 10;
-
-/// A path that is too small is looked at again after this long, at most once.
-const PATH_MTU_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub(super) struct OutboundThread {
     desk: Desk<OutboundOrder>,
@@ -44,7 +42,9 @@ pub(super) struct OutboundThread {
     intake: Intake,
     batch: Batch,
     unsent: u64,
+    cut: u64,
     path_mtu_seen: Option<Instant>,
+    unreachable_seen: Option<Instant>,
 }
 
 impl OutboundThread {
@@ -58,7 +58,20 @@ impl OutboundThread {
     ) -> Self {
         let batch = Batch::packed(BATCH_PACKETS, BATCH_OCTETS);
         let sender = Sender::new(sockets);
-        Self { desk, tun, sender, path, clock, hold, intake: Intake::default(), batch, unsent: 0, path_mtu_seen: None }
+        Self {
+            desk,
+            tun,
+            sender,
+            path,
+            clock,
+            hold,
+            intake: Intake::default(),
+            batch,
+            unsent: 0,
+            cut: 0,
+            path_mtu_seen: None,
+            unreachable_seen: None,
+        }
     }
 
     pub(super) fn into_work(self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
@@ -85,16 +98,17 @@ impl OutboundThread {
             self.batch.clear();
             left = self.intake.fill(&self.tun, &mut self.batch)?;
             if !self.batch.is_empty() {
-                self.carry();
+                self.carry()?;
             }
         }
     }
 
-    fn carry(&mut self) {
+    fn carry(&mut self) -> io::Result<()> {
         let now = self.clock.now();
         self.path.process(now, &mut self.batch);
         let sent = self.sender.send(&self.batch);
         self.unsent = self.unsent.saturating_add(sent.unsent);
+        self.cut = self.cut.saturating_add(sent.cut);
         self.desk.tell(|| self.path.poll_report());
         if let Some(trains) = sent.refused {
             tracing::info!(
@@ -105,30 +119,46 @@ impl OutboundThread {
         if let Some(remote) = sent.too_long_towards {
             self.tell_path_mtu(now, remote);
         }
+        if sent.is_unreachable && is_due(&mut self.unreachable_seen, now) {
+            let mut report = Some(DataReport::Unreachable);
+            self.desk.tell(|| report.take());
+        }
+        self.answer()
+    }
+
+    /// Tells senders of packets that were too long for the path.
+    fn answer(&mut self) -> io::Result<()> {
+        while let Some(answer) = self.path.poll_answer() {
+            match self.tun.write(&Header::default(), &[IoSlice::new(&answer)]) {
+                Err(error) if is_gone(&error) => return Err(error),
+                // It is told again when it tries again.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// What was read leaves: of a super-packet the rest.
-    fn finish(&mut self) {
+    fn finish(&mut self) -> io::Result<()> {
         loop {
             self.batch.clear();
             let left = self.intake.finish(&mut self.batch);
             if !self.batch.is_empty() {
-                self.carry();
+                self.carry()?;
             }
             if left == Left::Nothing {
-                return;
+                return Ok(());
             }
         }
     }
 
     fn tell_path_mtu(&mut self, now: Instant, remote: std::net::IpAddr) {
-        if self.path_mtu_seen.is_some_and(|seen| now.since(seen) < PATH_MTU_INTERVAL) {
+        if !is_due(&mut self.path_mtu_seen, now) {
             return;
         }
         let Some(Ok(octets)) = self.sender.sockets().towards(remote).map(|socket| socket.path_mtu(remote)) else {
             return;
         };
-        self.path_mtu_seen = Some(now);
         let mut report = Some(DataReport::PathMtu { octets });
         self.desk.tell(|| report.take());
     }
@@ -158,14 +188,20 @@ impl OutboundThread {
                 }
                 Ok(OutboundOrder::Hold(hold, ack)) => {
                     self.hold = hold;
-                    self.finish();
+                    // A device that is gone is noticed by the next reading.
+                    let _ = self.finish();
                     let _ = ack.send(());
                 }
                 Ok(OutboundOrder::Export(ack)) => {
                     let _ = ack.send(self.path.export());
                 }
+                Ok(OutboundOrder::SetLongest(octets, ack)) => {
+                    self.sender.set_longest(octets);
+                    let _ = ack.send(Ok(()));
+                }
                 Ok(OutboundOrder::Count(ack)) => {
-                    let _ = ack.send(OutboundCounters { path: self.path.counters().clone(), unsent: self.unsent });
+                    let path = self.path.counters().clone();
+                    let _ = ack.send(OutboundCounters { path, unsent: self.unsent, cut: self.cut });
                 }
                 Err(TryRecvError::Disconnected) => return Then::End,
                 Err(TryRecvError::Empty) => return Then::GoOn,

@@ -209,6 +209,8 @@ pub(super) async fn take_over(
         give_up: options.wait.filter(|_| !is_up).map(|wait| now.after(wait)),
         trouble: None,
         outcome: None,
+        path: None,
+        smaller_path_told: None,
         // Nobody looked at the network meanwhile; and the gateway's answer shows that all goes on.
         network_changed: Some(now),
         slept: Duration::ZERO,

@@ -12,7 +12,7 @@ mod words;
 
 use std::ops::ControlFlow;
 
-use crate::ike::action::{Command, Configuration, Deadline, DropReason, Failure, SessionStatus, Timer};
+use crate::ike::action::{Command, Configuration, Deadline, DropReason, Event, Failure, Probed, SessionStatus, Timer};
 use crate::ike::context::Context;
 use crate::ike::liveness::Liveness;
 use crate::ike::timer::earliest;
@@ -129,6 +129,10 @@ impl Established {
                 Flow::Continue(())
             }
             Command::Roam(_) => Flow::Continue(()),
+            Command::ProbePath { octets } => {
+                ctx.event(Event::PathProbed { octets, outcome: Probed::Impossible });
+                Flow::Continue(())
+            }
         };
         self.conclude(ctx, flow)
     }
@@ -149,7 +153,10 @@ impl Established {
             DataReport::Lifetime { child, mark } => self.used_up(ctx, child, mark),
             // It restarted, or keeps an SA that we forgot: untrusted, so it is asked.
             DataReport::UnknownSpi { .. } if self.liveness.take_hint(ctx.now) => self.probe(ctx),
-            DataReport::UnknownSpi { .. } | DataReport::NoChild | DataReport::PathMtu { .. } => {}
+            DataReport::UnknownSpi { .. }
+            | DataReport::NoChild
+            | DataReport::Unreachable
+            | DataReport::PathMtu { .. } => {}
         }
         let flow = self.go_on(ctx);
         self.conclude(ctx, flow)

@@ -193,7 +193,9 @@ impl Opening {
                 let confirmed = self.farewell(ctx);
                 Progress::Failed { last, failure: Failure::ClosedByUs { confirmed } }
             }
-            Command::ProbeLiveness | Command::Adopt(_) | Command::Roam(_) => Progress::Waiting(self),
+            Command::ProbeLiveness | Command::ProbePath { .. } | Command::Adopt(_) | Command::Roam(_) => {
+                Progress::Waiting(self)
+            }
         }
     }
 

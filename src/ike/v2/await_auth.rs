@@ -202,7 +202,9 @@ impl AwaitAuth {
                 }
                 State::end(ctx, status, Failure::ClosedByUs { confirmed: false })
             }
-            Command::ProbeLiveness | Command::Adopt(_) | Command::Roam(_) => State::AwaitAuth(Box::new(self)),
+            Command::ProbeLiveness | Command::ProbePath { .. } | Command::Adopt(_) | Command::Roam(_) => {
+                State::AwaitAuth(Box::new(self))
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod answer;
 mod associations;
 mod handover;
 mod mobike;
+mod path_probe;
 mod rekey_child;
 mod rekey_ike;
 mod respond;
@@ -23,7 +24,7 @@ use crate::ike::timer::{earliest, percent_of, random_part};
 use crate::ike::v2::auth::PeerAuthenticated;
 use crate::ike::v2::capabilities::Capabilities;
 use crate::ike::v2::child::Child;
-use crate::ike::v2::exchange::Request;
+use crate::ike::v2::exchange::{Cut, Request};
 use crate::ike::v2::ike_sa::{Direction, IkeSa};
 use crate::ike::v2::message::notify::Notify;
 use crate::ike::v2::message::{Delete, Informational};
@@ -196,6 +197,7 @@ impl Established {
                 Flow::Continue(())
             }
             Command::Roam(path) => self.roam(ctx, path),
+            Command::ProbePath { octets } => self.probe_path(ctx, octets),
         };
         self.conclude(ctx, flow)
     }
@@ -232,6 +234,7 @@ impl Established {
             | DataReport::Lifetime { .. }
             | DataReport::NoChild
             | DataReport::UnknownSpi { .. }
+            | DataReport::Unreachable
             | DataReport::PathMtu { .. } => Flow::Continue(()),
         };
         self.conclude(ctx, flow)
@@ -356,15 +359,28 @@ impl Established {
     }
 
     fn repeat_request(&mut self, ctx: &mut Context<'_>) -> Flow {
-        let is_question = self.closing.is_none()
-            && matches!(self.current.ours.asking(), Some(Request::Liveness | Request::UpdateAddresses));
+        let is_question = self.closing.is_none() && self.current.ours.asking().is_some_and(Request::is_question);
         let exchange = match self.current.ours.asking() {
             Some(Request::RekeyChild | Request::NewChild | Request::RekeyIke) => Phase::CreateChild,
-            Some(Request::Liveness | Request::DeleteChild(_) | Request::UpdateAddresses | Request::DeleteIkeSa)
+            Some(
+                Request::Liveness
+                | Request::PathProbe(_)
+                | Request::PathProbeCut(..)
+                | Request::DeleteChild(_)
+                | Request::UpdateAddresses
+                | Request::DeleteIkeSa,
+            )
             | None => Phase::Informational,
         };
+        let whole = self.current.ours.path_probe();
         match self.current.ours.handle_timeout(ctx.now, ctx.random) {
             Verdict::Wait => Flow::Continue(()),
+            Verdict::Repeat { datagrams, .. } if whole.is_some() => {
+                let datagrams = datagrams.to_vec();
+                datagrams.into_iter().for_each(|message| ctx.transmit_whole(self.path, message));
+                Flow::Continue(())
+            }
+            Verdict::GiveUp { .. } if whole.is_some() => self.cut_path_probe(ctx, Cut::Unanswered),
             Verdict::Repeat { datagrams, repetition } => {
                 let datagrams = datagrams.to_vec();
                 datagrams.into_iter().for_each(|message| ctx.transmit(self.path, message));
@@ -420,11 +436,16 @@ impl Established {
     }
 
     fn send_next(&mut self, ctx: &mut Context<'_>) -> Flow {
+        if self.current.ours.has_queued() {
+            self.cut_path_probe(ctx, Cut::Hurried)?;
+        }
         loop {
             let Some(request) = self.current.ours.take_turn() else { return Flow::Continue(()) };
             let contents = match request {
                 Request::Liveness => self.question(ctx).contents().ok(),
                 Request::UpdateAddresses => self.update_request(ctx).contents().ok(),
+                Request::PathProbe(octets) => return self.send_path_probe(ctx, octets),
+                Request::PathProbeCut(..) => None,
                 Request::DeleteIkeSa => informational(Delete::ike_sa()).contents().ok(),
                 Request::DeleteChild(inbound) => {
                     let delete = Delete { protocol: ProtocolId::ESP, spis: vec![inbound.value()] };

@@ -22,6 +22,10 @@ const MOST_QUEUED: usize = 8;
 pub(super) enum Request {
     /// A sign of life: an INFORMATIONAL without payloads (RFC 7296 §1.4).
     Liveness,
+    /// The same with a datagram of this length, which must arrive whole.
+    PathProbe(u16),
+    /// The question before, short, because it was not answered or something else wants to be asked.
+    PathProbeCut(u16, Cut),
     /// A child SA in place of the one in use (RFC 7296 §1.3.3).
     RekeyChild,
     /// A child SA in place of one that the peer does not have any more (RFC 7296 §1.3.1).
@@ -36,13 +40,28 @@ pub(super) enum Request {
     DeleteIkeSa,
 }
 
+/// Why a question of a given length was cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    Unanswered,
+    Hurried,
+}
+
 impl Request {
+    /// Whether any sign of life is an answer for now.
+    pub(super) const fn is_question(self) -> bool {
+        matches!(self, Self::Liveness | Self::PathProbe(_) | Self::PathProbeCut(..) | Self::UpdateAddresses)
+    }
+
     /// The exchange it is made in.
     pub(super) const fn exchange(self) -> ExchangeType {
         match self {
-            Self::Liveness | Self::DeleteChild(_) | Self::UpdateAddresses | Self::DeleteIkeSa => {
-                ExchangeType::INFORMATIONAL
-            }
+            Self::Liveness
+            | Self::PathProbe(_)
+            | Self::PathProbeCut(..)
+            | Self::DeleteChild(_)
+            | Self::UpdateAddresses
+            | Self::DeleteIkeSa => ExchangeType::INFORMATIONAL,
             Self::RekeyChild | Self::NewChild | Self::RekeyIke => ExchangeType::CREATE_CHILD_SA,
         }
     }
@@ -129,6 +148,20 @@ impl OurRequests {
     /// Whether nothing waits for a response or its turn.
     pub(super) fn is_idle(&self) -> bool {
         self.outstanding.is_none() && self.queue.is_empty()
+    }
+
+    /// The question about the path that waits for its response whole: its message ID and length.
+    pub(super) fn path_probe(&self) -> Option<(u32, u16)> {
+        let waiting = self.outstanding.as_ref()?;
+        match waiting.request {
+            Request::PathProbe(octets) => Some((waiting.message_id, octets)),
+            _ => None,
+        }
+    }
+
+    /// Whether something waits for its turn.
+    pub(super) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// Whether `request` waits for its response or its turn.

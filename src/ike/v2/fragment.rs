@@ -14,6 +14,7 @@ pub(super) const MOST_FRAGMENTS: u16 = 255;
 
 const ENCRYPTED_HEADER: usize = 4;
 const FRAGMENT_HEADER: usize = 8;
+const UDP_HEADER: usize = 8;
 const PAD_LENGTH: usize = 1;
 
 /// How much fits into a datagram of one SA on one path.
@@ -21,6 +22,8 @@ const PAD_LENGTH: usize = 1;
 pub(super) struct Sizes {
     protection: Protection,
     message: usize,
+    /// Octets before the message: IP, UDP, marker.
+    around: usize,
 }
 
 /// A piece of an inner payload chain, to be sealed into one Encrypted Fragment payload.
@@ -48,10 +51,11 @@ impl Sizes {
         };
         let marker = match path.framing {
             Framing::Bare => 0,
-            Framing::Marked => 4,
+            Framing::Marked => 4_usize,
         };
-        let message = usize::from(limit).max(floor).saturating_sub(ip).saturating_sub(8).saturating_sub(marker);
-        Self { protection, message }
+        let around = marker.saturating_add(UDP_HEADER).saturating_add(ip);
+        let message = usize::from(limit).max(floor).saturating_sub(around);
+        Self { protection, message, around }
     }
 
     /// Whether a chain of `inner` octets needs no fragmentation.
@@ -77,6 +81,16 @@ impl Sizes {
                 content,
             })
             .collect())
+    }
+
+    /// Octets of the chain that fills a message that is not cut.
+    pub(super) fn room_whole(&self) -> usize {
+        self.room(ENCRYPTED_HEADER)
+    }
+
+    /// Octets of the IP datagram that holds a message of so many.
+    pub(super) const fn datagram(&self, message: usize) -> usize {
+        self.around.saturating_add(message)
     }
 
     fn room(&self, payload_header: usize) -> usize {

@@ -8,17 +8,24 @@ use crate::ike::context::Context;
 use crate::ike::v2::exchange::{OurRequests, seal_datagrams};
 use crate::ike::v2::fragment::Sizes;
 use crate::ike::v2::keys::{Exchanged, Role, ike_keys};
-use crate::ike::v2::message::Nonce;
+use crate::ike::v2::message::notify::Notify;
+use crate::ike::v2::message::{Informational, Nonce};
 use crate::ike::v2::protect::{MessageProtection, ProtectionState, SealError};
 use crate::ike::v2::window::PeerRequests;
 use crate::ike::wire::chain::Contents;
 use crate::ike::wire::header::{Flags, Header};
-use crate::ike::wire::registry::{ExchangeType, PayloadType};
+use crate::ike::wire::registry::{ExchangeType, NotifyType, PayloadType};
 use crate::sa::handover::Unrestorable;
 use crate::sa::path::Path;
 use crate::sa::spi::IkeSpi;
 use crate::sa::suite::IkeSuite;
 use crate::time::Instant;
+
+/// Of the private status types (RFC 7296 §3.10.1: 40960 to 65535), one that nobody is known to use.
+const PATH_PROBE: NotifyType = NotifyType(64_206);
+
+/// The payload's generic header, and protocol, SPI size and type.
+const NOTIFY_HEADERS: usize = 8;
 
 /// See the module.
 #[derive(Debug)]
@@ -167,8 +174,31 @@ impl IkeSa {
         limit: Option<u16>,
         path: &Path,
     ) -> Result<Vec<Vec<u8>>, SealError> {
+        let header = self.header(message_id, exchange, direction);
+        let sizes = limit.map(|limit| Sizes::new(self.protection.protection(), limit, path));
+        seal_datagrams(&mut self.protection, &header, contents, sizes, ctx.random)
+    }
+
+    /// A question of at most `octets`, IP header included, and how many octets it has. RFC 7383 §2.5.2 would have it in one fragment, but there are
+    /// gateways that take no INFORMATIONAL in fragments.
+    pub(super) fn seal_path_probe(
+        &mut self,
+        ctx: &mut Context<'_>,
+        message_id: u32,
+        octets: u16,
+        path: &Path,
+    ) -> Result<(Vec<u8>, u16), SealError> {
+        let sizes = Sizes::new(self.protection.protection(), octets, path);
+        let contents = path_probe(sizes.room_whole())?;
+        let header = self.header(message_id, ExchangeType::INFORMATIONAL, Direction::Request);
+        let message = self.protection.seal(&header, &contents, ctx.random)?;
+        let octets = u16::try_from(sizes.datagram(message.len())).map_err(|_| SealError::TooLong)?;
+        Ok((message, octets))
+    }
+
+    fn header(&self, message_id: u32, exchange: ExchangeType, direction: Direction) -> Header {
         let (initiator_spi, responder_spi) = self.header_spis();
-        let header = Header {
+        Header {
             initiator_spi,
             responder_spi: Some(responder_spi),
             next_payload: PayloadType::NONE,
@@ -177,8 +207,14 @@ impl IkeSa {
             exchange,
             flags: Flags { initiator: self.role == Role::Initiator, response: direction == Direction::Response },
             message_id,
-        };
-        let sizes = limit.map(|limit| Sizes::new(self.protection.protection(), limit, path));
-        seal_datagrams(&mut self.protection, &header, contents, sizes, ctx.random)
+        }
     }
+}
+
+/// A chain of so many octets that says nothing: RFC 7296 §3.10.1 has its receiver pass over a status type that it does not know.
+fn path_probe(octets: usize) -> Result<Contents, SealError> {
+    let data = octets.checked_sub(NOTIFY_HEADERS).ok_or(SealError::TooLong)?;
+    let notify = Notify::new(PATH_PROBE).with_data(vec![0; data]);
+    let message = Informational { notifies: vec![notify], ..Informational::default() };
+    message.contents().map_err(|_| SealError::TooLong)
 }

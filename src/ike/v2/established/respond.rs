@@ -87,7 +87,8 @@ impl Established {
             Some(Request::DeleteChild(_)) => Ours::DeleteChild,
             Some(Request::RekeyIke) => Ours::RekeyIke,
             Some(Request::DeleteIkeSa) => Ours::DeleteIke,
-            Some(Request::Liveness | Request::UpdateAddresses) | None => Ours::Nothing,
+            Some(Request::Liveness | Request::PathProbe(_) | Request::PathProbeCut(..) | Request::UpdateAddresses)
+            | None => Ours::Nothing,
         }
     }
 

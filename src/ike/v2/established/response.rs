@@ -2,7 +2,7 @@
 
 use crate::ike::action::{DropReason, Event, Failure, Phase};
 use crate::ike::context::Context;
-use crate::ike::v2::established::{Established, Flow, confirmed};
+use crate::ike::v2::established::{Established, Flow, confirmed, path_probe};
 use crate::ike::v2::exchange::Request;
 use crate::ike::v2::fragment::{Fragment, FragmentFault, Progress};
 use crate::ike::v2::message::create_child::Made;
@@ -54,13 +54,15 @@ impl Established {
             Some(Request::UpdateAddresses) => {
                 self.receive_update_answer(ctx, raw.and_then(|raw| Informational::parse(&raw)))
             }
-            Some(Request::Liveness) | None => {
+            Some(asked @ (Request::Liveness | Request::PathProbe(_) | Request::PathProbeCut(..))) => {
+                path_probe::answered(ctx, asked);
                 let answer = raw.and_then(|raw| Informational::parse(&raw));
                 if let Ok(answer) = &answer {
                     self.compare_mapping(answer);
                 }
                 self.receive_informational(ctx, answer)
             }
+            None => self.receive_informational(ctx, raw.and_then(|raw| Informational::parse(&raw))),
         }
     }
 

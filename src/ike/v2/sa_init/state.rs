@@ -53,7 +53,9 @@ impl AwaitSaInit {
     pub(in crate::ike::v2) fn handle_command(self, ctx: &mut Context<'_>, command: Command) -> State {
         match command {
             Command::Close => State::end(ctx, self.status(), Failure::ClosedByUs { confirmed: false }),
-            Command::ProbeLiveness | Command::Adopt(_) | Command::Roam(_) => State::AwaitSaInit(Box::new(self)),
+            Command::ProbeLiveness | Command::ProbePath { .. } | Command::Adopt(_) | Command::Roam(_) => {
+                State::AwaitSaInit(Box::new(self))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::crypto::dh::Group;
 use crate::crypto::prf::Prf;
 use crate::crypto::random::SeededRandom;
 use crate::crypto::secret::Secret;
-use crate::ike::action::{Action, Command, Event, Side, Timer};
+use crate::ike::action::{Action, Command, Event, Side, Timer, Transmit};
 use crate::ike::context::Context;
 use crate::ike::identity::Identity;
 use crate::ike::profile::{AddressRequest, ChildProfile, Profile, Protocol, RetransmissionPolicy};
@@ -227,6 +227,17 @@ impl Pair {
             .iter()
             .filter_map(|action| match action {
                 Action::Transmit(transmit) => Some(transmit.message.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The same, with how they left.
+    pub(super) fn transmits(&self) -> Vec<Transmit> {
+        self.outbox
+            .iter()
+            .filter_map(|action| match action {
+                Action::Transmit(transmit) => Some(transmit.clone()),
                 _ => None,
             })
             .collect()
