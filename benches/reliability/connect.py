@@ -18,7 +18,7 @@ def attempts(loses, client_name, version, seed, count):
         bridge = world.bridge(seed, 0)
         world.prove_the_watch()
         bridge.end()
-        world.start_gateways(dpddelay="5s")
+        world.start_gateways()
         bridge = world.bridge(seed, loses)
         watch = world.watch()
         attempt = {"vpnd": vpnd, "strongSwan": strongswan}[client_name](world)

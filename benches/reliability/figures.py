@@ -151,8 +151,9 @@ def tables(results):
 
 def conditions(results):
     facts = results["machine"]
+    commits = ", ".join(sorted(set(results.get("measured", {}).values())) or [facts["vpnd"]])
     return (
-        f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}; vpnd {facts['vpnd']}, strongSwan {facts['strongSwan']}; "
+        f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}; vpnd {commits}, strongSwan {facts['strongSwan']}; "
         f"{results['options']['jobs']} worlds at once"
     )
 

@@ -2,7 +2,7 @@
 """How well tunnels stay up, measured in network namespaces against strongSwan gateways. Needs root.
 
     RUNS=50           how often each outage happens and each connection is tried; REKEYS=200 new keys
-    JOBS=20           worlds at once: they wait most of the time
+    JOBS=32           worlds at once: they wait most of the time
     ONLY=rekeys,...   parts: rekeys, reload, handover, outage, connect; or one outage, such as "outage:nat rebound".
                       The figures of the others stay as they were measured last
     CLIENTS=vpnd      without strongSwan's client
@@ -45,13 +45,13 @@ def is_wanted(part, name):
     return not words or part in words or f"{part}:{name}" in words
 
 
-def chunks(count):
-    return [min(CHUNK, count - begun) for begun in range(0, count, CHUNK)]
+def chunks(count, most=CHUNK):
+    return [min(most, count - begun) for begun in range(0, count, most)]
 
 
 def tasks():
     """What is to be done, what takes longest first: (part, name, column, function, arguments, at once)."""
-    runs, jobs = int(setting("RUNS", 50)), int(setting("JOBS", 20))
+    runs, jobs = int(setting("RUNS", 50)), int(setting("JOBS", 32))
     clients = [client for client in CLIENTS if client in setting("CLIENTS", ",".join(CLIENTS)).split(",")]
     columns = [(client, version) for client in clients for version in VERSIONS]
     each = int(setting("REKEYS", 200)) // 8
@@ -85,7 +85,7 @@ def tasks():
             for loses in reversed(connect.LOSSES)
             if is_wanted("connect", f"{loses} %")
             for client, version in columns
-            for number, count in enumerate(chunks(runs))
+            for number, count in enumerate(chunks(runs, 2))
         ]
     )
     return zip(phases, [8, 4, jobs, 4, jobs])
@@ -128,9 +128,11 @@ def main():
     results = {"figures": {}, "failed": []}
     if os.environ.get("ONLY") and file.exists():
         results = json.loads(file.read_text())
+    machine = figures.machine()
     for part, names in found.items():
         results["figures"].setdefault(part, {}).update(names)
-    results |= {"failed": failed, "machine": figures.machine(), "options": {"runs": setting("RUNS", "50"), "jobs": setting("JOBS", "20")}}
+        results.setdefault("measured", {})[part] = machine["vpnd"]
+    results |= {"failed": failed, "machine": machine, "options": {"runs": setting("RUNS", "50"), "jobs": setting("JOBS", "32")}}
     file.write_text(json.dumps(results, indent=1) + "\n")
     figures.tell(results)
     sys.exit(1 if failed or figures.broken(results) else 0)

@@ -193,6 +193,8 @@ class Vpnd:
             "ike": {"version": world.version, "proposals": ["aes256-sha256-ecp256"]},
             "esp": {"proposals": ["aes256-sha256-ecp256" if world.version == 1 else "aes256-sha256"]},
         }
+        # Each world has one of its own: they share the host's /run.
+        self.tables["control"] = {"socket": str(world.directory / "client/vpnd.sock")}
         for table, keys in tables.items():
             self.tables.setdefault(table, {}).update(keys)
         self.lines, self.starts = [], 0
@@ -226,6 +228,9 @@ class Vpnd:
 
     def wait_until_up(self, seconds=30):
         wait_until(seconds, self.is_up, f"vpnd: {self.said()}")
+
+    def reload(self):
+        run(*self.world.inside("client", PROGRAM, "reload", "--config", self.configure()))
 
     def stop(self):
         end(self.process)
