@@ -118,6 +118,7 @@ pub fn differences(old: &Config, new: &Config, secrets: ChangedSecrets) -> Vec<D
     let Config {
         gateways,
         first_port,
+        return_after,
         remote_identity,
         subnets,
         psk_source,
@@ -156,6 +157,9 @@ pub fn differences(old: &Config, new: &Config, secrets: ChangedSecrets) -> Vec<D
     let more = if new.gateways.starts_with(gateways) { Takes::InPlace } else { Takes::NewSession };
     table.row("[gateway] address", gateways, &new.gateways, more, |list| joined(list));
     table.row("[gateway] port", first_port, &new.first_port, Takes::NewSession, u16::to_string);
+    table.row("[gateway] return_after", return_after, &new.return_after, Takes::InPlace, |time| {
+        time.map_or_else(|| "off".into(), duration::shown)
+    });
     table.row("[gateway] id", remote_identity, &new.remote_identity, Takes::NewSession, |identity| {
         identity.as_ref().map_or_else(|| "its address or name".into(), ToString::to_string)
     });

@@ -18,6 +18,7 @@ use crate::tunnel::settings::{Host, LocalIdentity};
 pub struct Config {
     pub(super) gateways: Vec<Host>,
     pub(super) first_port: u16,
+    pub(super) return_after: Option<Duration>,
     pub(super) remote_identity: Option<Identity>,
     pub(super) subnets: Vec<Subnet>,
     pub(super) psk_source: PskSource,

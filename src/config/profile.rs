@@ -43,7 +43,7 @@ impl Config {
             remote_identity: self.remote_identity.clone(),
             profile: self.profile(secrets.into()),
             reconnect: ReconnectPolicy::default(),
-            return_after: Some(std::time::Duration::from_secs(300)),
+            return_after: self.return_after,
         }
     }
 

@@ -37,6 +37,7 @@ pub(super) struct Gateway {
     pub(super) psk_credential: Option<At<String>>,
     pub(super) psk: Option<At<Secret>>,
     pub(super) psk_format: Option<At<String>>,
+    pub(super) return_after: Option<At<Scalar>>,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +115,21 @@ const DURATION: &str = "a duration in quotes, such as \"8h\", \"90s\" or \"1h30m
 
 /// Sections and their keys.
 const KEYS: &[(&str, &[&str])] = &[
-    ("gateway", &["address", "port", "id", "subnets", "psk_file", "psk_env", "psk_credential", "psk", "psk_format"]),
+    (
+        "gateway",
+        &[
+            "address",
+            "port",
+            "id",
+            "subnets",
+            "psk_file",
+            "psk_env",
+            "psk_credential",
+            "psk",
+            "psk_format",
+            "return_after",
+        ],
+    ),
     ("local", &["id", "shared_identity", "address", "subnets", "port"]),
     (
         "ike",
@@ -209,6 +224,7 @@ fn gateway(section: &mut Section<'_, '_>) -> Gateway {
         psk_credential: section.text("psk_credential", CREDENTIAL),
         psk: psk.map(|psk| psk.map(|text| Secret::new(text.into_bytes()))),
         psk_format: section.text("psk_format", "\"text\", \"hex\" or \"base64\""),
+        return_after: section.scalar("return_after", DURATION),
     }
 }
 

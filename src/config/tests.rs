@@ -465,3 +465,15 @@ fn a_file_full_of_mistakes_gives_a_bounded_report() {
 fn psk() -> Arc<Secret> {
     Arc::new(Secret::copy_of(b"a good long key that nobody knows"))
 }
+
+#[test]
+fn the_way_back_to_the_first_gateway_has_an_interval_and_an_off_switch() {
+    let returns = |line: &str| {
+        config(&format!("{SMALLEST}{line}")).tunnel_settings(psk()).return_after.map(|time| time.as_secs())
+    };
+    assert_eq!(returns(""), Some(600));
+    assert_eq!(returns("return_after = \"2m\"\n"), Some(120));
+    assert_eq!(returns("return_after = \"off\"\n"), None);
+    assert_eq!(returns("return_after = false\n"), None);
+    only_error(&format!("{SMALLEST}return_after = \"5s\"\n"));
+}

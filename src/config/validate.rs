@@ -21,6 +21,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
     let ike = negotiation::ike(&raw.ike, &spoken, raw.security.allow_weak.as_ref(), report);
     let esp = negotiation::esp(&raw.esp, &spoken, raw.security.allow_weak.as_ref(), report);
     let identities = peer::identities(&raw, variable, report);
+    let return_after = negotiation::return_after(raw.gateway.return_after.as_ref(), report);
     let gateway = peer::gateway(raw.gateway, report);
     let subnets = gateway.subnets.as_deref().unwrap_or_default();
     let local = peer::local(&raw.local, subnets, report);
@@ -34,6 +35,7 @@ pub(super) fn validate(raw: Raw, variable: &dyn Fn(&str) -> Option<String>, repo
     Some(Config {
         gateways: gateway.addresses?,
         first_port: gateway.port,
+        return_after,
         remote_identity: identities.remote,
         psk_source: gateway.psk_source?,
         psk_format: gateway.psk_format,

@@ -18,9 +18,21 @@ const RETRY_PERCENT: u32 = 25;
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
+/// Of the margin before the end so much is left when all hope of a replacement is given up: time enough to make everything anew.
+const LAST_CALL_PERCENT: u32 = 60;
+
+/// When something that lives for `time` from `from` on and was not replaced until then needs other help.
+pub(crate) fn last_call(from: Instant, time: Duration) -> Instant {
+    from.after(time.saturating_sub(percent_of(margin(time), LAST_CALL_PERCENT)))
+}
+
+fn margin(time: Duration) -> Duration {
+    percent_of(time, MARGIN_PERCENT).max(percent_of(time, SHORT_MARGIN_PERCENT).min(LONGEST_SHORT_MARGIN))
+}
+
 /// When something that lives for `time` from `now` on is to be replaced.
 pub(crate) fn replacement(now: Instant, time: Duration, random: &mut dyn Random) -> Instant {
-    let margin = percent_of(time, MARGIN_PERCENT).max(percent_of(time, SHORT_MARGIN_PERCENT).min(LONGEST_SHORT_MARGIN));
+    let margin = margin(time);
     now.after(time.saturating_sub(margin).saturating_sub(random_part(margin, random)))
 }
 
@@ -56,6 +68,16 @@ mod tests {
                 let within = moments.iter().filter(|at| (from..from + (last - first) / 10.0).contains(*at)).count();
                 assert!(within > 5, "{seconds} s: no cluster, no gap: tenth {tenth}");
             }
+        }
+    }
+
+    #[test]
+    fn the_last_call_comes_after_every_replacement_and_well_before_the_end() {
+        for seconds in [20, 60, 3600, 28_800] {
+            let call = last_call(NOW, Duration::from_secs(seconds)).since_start();
+            assert!(moments(seconds).iter().all(|at| *at < call), "{seconds} s");
+            let left = Duration::from_secs(seconds) - call;
+            assert!(left >= Duration::from_millis(1800) && left.as_secs() * 10 <= seconds, "{seconds} s: {left:?}");
         }
     }
 

@@ -1,14 +1,22 @@
 //! What a session has to say, and what the tunnel makes of it.
 
-use crate::ike::action::{Action, ChildUp, Configuration, Event, Failure};
+use std::time::Duration;
+
+use crate::ike::action::{Action, ChildUp, Configuration, Event, Failure, Phase};
 use crate::ike::session::Session;
 use crate::sa::command::{ChildId, DataCommand};
 use crate::time::Instant;
 use crate::tunnel::attempts::Attempts;
-use crate::tunnel::line::{Connected, Which};
+use crate::tunnel::line::{Belief, Connected, Which};
 use crate::tunnel::progress::Progress;
 use crate::tunnel::reconnect::jittered;
 use crate::tunnel::{Tunnel, TunnelAction};
+
+/// A gateway that misses the last message of a quick mode repeats the one before within this time.
+const PROOF_WAIT: Duration = Duration::from_secs(5);
+
+/// While the gateway still sends in old children, new ones are doubted for so long.
+const LONGEST_DOUBT: Duration = Duration::from_secs(30);
 
 impl Tunnel {
     /// Lets a session do something, then takes over all it wants done, wherever it stands meanwhile.
@@ -30,14 +38,19 @@ impl Tunnel {
                     connected.sent = connected.sent.saturating_add(1);
                     self.actions.push_back(TunnelAction::Transmit(transmit));
                 }
-                Action::Data(command) => self.tell_packet_path(which, command),
+                Action::Data(command) => self.tell_packet_path(now, which, command),
                 Action::Event(event) => self.handle_event(now, which, event),
             }
         }
     }
 
     /// Nothing is sent with what a successor made before it succeeds.
-    fn tell_packet_path(&mut self, which: Which, command: DataCommand) {
+    fn tell_packet_path(&mut self, now: Instant, which: Which, command: DataCommand) {
+        if let (Which::Current, DataCommand::RemoveChild { child }) = (which, &command)
+            && self.outlives_its_session()
+        {
+            return self.formers.keep_for_a_while(now, *child);
+        }
         if let (Which::Successor, Some(connected)) = (which, self.connected_mut(which)) {
             match &command {
                 DataCommand::SwitchOutbound { .. } => return connected.hold(command),
@@ -50,6 +63,13 @@ impl Tunnel {
             }
         }
         self.actions.push_back(TunnelAction::Data(command));
+    }
+
+    /// An IKEv1 gateway that gets another phase 1 from us deletes the first and keeps its children (RFC 2408 §4.3.1: they are SAs of their own):
+    /// they carry what there is until those of the successor do.
+    fn outlives_its_session(&self) -> bool {
+        let is_ikev1 = |which| self.connected(which).is_some_and(|one| one.phases.children == Phase::QuickMode);
+        is_ikev1(Which::Current) && is_ikev1(Which::Successor)
     }
 
     pub(super) fn handle_event(&mut self, now: Instant, which: Which, event: Event) {
@@ -71,7 +91,7 @@ impl Tunnel {
             Event::PathProbed { octets, outcome } => return self.handle_path_probed(now, which, octets, outcome),
             Event::ChildUp(child) => return self.handle_child(which, *child),
             Event::ChildGone { child } => return self.handle_child_gone(which, child),
-            Event::Ready => return self.handle_ready(which),
+            Event::Ready => return self.handle_ready(now, which),
             Event::Expiring => return self.handle_expiring(now, which),
             Event::Roamed { path } => return self.handle_roamed(which, path),
             Event::SilentBeside { other } => return self.make_way(which, other),
@@ -117,10 +137,49 @@ impl Tunnel {
         }
     }
 
-    /// Every child of a session has the same inner addresses.
-    fn handle_ready(&mut self, which: Which) {
+    fn handle_ready(&mut self, now: Instant, which: Which) {
+        let Some(connected) = self.connected_mut(which) else { return };
+        // The last message of a quick mode has no answer, and a gateway that did not get it lives all the same: a child is known to be there when
+        // something comes in it.
+        let is_certain = connected.phases.children != Phase::QuickMode || connected.has_proof();
+        if which == Which::Successor && !is_certain && !connected.ready {
+            let belief = Belief { since: now, at: now.after(PROOF_WAIT), is_doubtful: false };
+            connected.believed.get_or_insert(belief);
+            return;
+        }
+        self.set_up(which);
+    }
+
+    /// Something came in a child. What still comes in an old one says that the gateway has no other.
+    pub(super) fn heard(&mut self, which: Which, child: ChildId) {
+        let Some(connected) = self.connected_mut(Which::Successor) else { return };
+        if which == Which::Successor {
+            connected.hear(child);
+        }
+        let has_proof = connected.has_proof();
+        match &mut connected.believed {
+            Some(_) if has_proof => self.set_up(Which::Successor),
+            Some(belief) if which == Which::Current => belief.is_doubtful = true,
+            Some(_) | None => {}
+        }
+    }
+
+    /// Some gateways use an old child as long as they can: there is an end to all doubt.
+    pub(super) fn believe(&mut self, now: Instant, which: Which) {
+        let Some(connected) = self.connected_mut(which) else { return };
+        let Some(belief) = connected.believed.as_mut().filter(|belief| belief.at <= now) else { return };
+        if std::mem::take(&mut belief.is_doubtful) && now.since(belief.since) < LONGEST_DOUBT {
+            belief.at = now.after(PROOF_WAIT);
+        } else {
+            self.set_up(which);
+        }
+    }
+
+    /// The host is to fit the children of a session that is ready. Every child of a session has the same inner addresses.
+    pub(super) fn set_up(&mut self, which: Which) {
         let Some(connected) = self.connected_mut(which) else { return };
         connected.ready = true;
+        connected.believed = None;
         let phases = connected.phases;
         let Some(child) = connected.children.first() else { return };
         let configuration = child.configuration.clone();

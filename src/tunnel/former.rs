@@ -70,6 +70,11 @@ impl Formers {
         sessions.chain(self.heard.iter().map(|(until, _)| *until)).min()
     }
 
+    /// A child is forgotten after a while.
+    pub(super) fn keep_for_a_while(&mut self, now: Instant, child: ChildId) {
+        self.heard.push_back((now.after(GRACE), child));
+    }
+
     fn get_mut(&mut self, name: Name) -> Option<&mut Former> {
         self.sessions.iter_mut().find(|former| former.name == name)
     }
@@ -143,7 +148,7 @@ impl Tunnel {
         match command {
             DataCommand::SwitchOutbound { .. } | DataCommand::MovePeer { .. } => {}
             DataCommand::RemoveChild { child } if !matches!(self.current.state, State::Closing { .. }) => {
-                self.formers.heard.push_back((now.after(GRACE), child));
+                self.formers.keep_for_a_while(now, child);
                 self.actions.push_back(TunnelAction::Data(DataCommand::RemoveOutbound { child }));
             }
             command @ (DataCommand::RemoveChild { .. }

@@ -88,6 +88,10 @@ pub(super) struct Connected {
     pub(super) children: Vec<ChildUp>,
     /// What packets are to be sent with, once it succeeds the current session.
     pub(super) held: Vec<DataCommand>,
+    /// Children in which something came.
+    pub(super) heard: Vec<ChildId>,
+    /// It is ready, if the gateway is to be believed: nothing came in some of its children yet.
+    pub(super) believed: Option<Belief>,
     /// The session has made all children that it could: changes of them are changes of the host from now on.
     pub(super) ready: bool,
     pub(super) started: Instant,
@@ -107,6 +111,15 @@ pub(super) struct Connected {
     pub(super) up_since: Option<Instant>,
     /// Why it will end before long, if it said so.
     pub(super) expiring: bool,
+}
+
+/// A gateway says that it has children, and has sent nothing in them.
+pub(super) struct Belief {
+    pub(super) since: Instant,
+    /// Then it is believed.
+    pub(super) at: Instant,
+    /// Meanwhile it sent something in those of the session before.
+    pub(super) is_doubtful: bool,
 }
 
 impl Line {
@@ -132,7 +145,10 @@ impl Line {
             State::Waiting { until, .. } => Some(*until),
             State::Connected(connected) => {
                 let session = connected.session.poll_timeout().map(|deadline| deadline.at);
-                [session, connected.answer_by()].into_iter().flatten().min()
+                [session, connected.answer_by(), connected.believed.as_ref().map(|belief| belief.at)]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
             State::Resolving(_) | State::Binding(..) | State::Closing { .. } | State::Closed => None,
         }
@@ -154,6 +170,18 @@ impl Connected {
 
     pub(super) fn status(&self) -> SessionStatus {
         self.session.status()
+    }
+
+    /// Something came in this child.
+    pub(super) fn hear(&mut self, child: ChildId) {
+        if self.children.iter().any(|known| known.child == child) && !self.heard.contains(&child) {
+            self.heard.push(child);
+        }
+    }
+
+    /// Whether the gateway is known to have all children.
+    pub(super) fn has_proof(&self) -> bool {
+        self.children.iter().all(|child| self.heard.contains(&child.child))
     }
 
     /// Keeps back what packets would be sent with: the newest of each child.

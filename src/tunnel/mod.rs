@@ -221,7 +221,11 @@ impl Tunnel {
         match report.child() {
             Some(child) => {
                 if let Some(which) = self.find_session(|name| name.has(child)) {
+                    let is_heard = matches!(report, DataReport::InboundSeen { .. });
                     self.with_session(now, which, |session| session.handle_report(now, report));
+                    if is_heard {
+                        self.heard(which, child);
+                    }
                 } else if let Some(name) = self.formers.find(|name| name.has(child)) {
                     self.with_former(now, name, |session| session.handle_report(now, report));
                 }
@@ -420,6 +424,8 @@ impl Tunnel {
             phases,
             children: Vec::new(),
             held: Vec::new(),
+            heard: Vec::new(),
+            believed: None,
             ready: false,
             started: now,
             sent: 0,
@@ -435,6 +441,7 @@ impl Tunnel {
     }
 
     fn line_timeout(&mut self, now: Instant, which: Which) {
+        self.believe(now, which);
         match self.line(which).map(|line| &line.state) {
             Some(State::Waiting { until, .. }) if *until <= now => self.try_next(now, which, false),
             Some(State::Connected(connected)) => match connected.unanswered_at(now) {

@@ -12,7 +12,7 @@ use crate::time::Instant;
 use crate::tunnel::Tunnel;
 use crate::tunnel::attempts::Attempts;
 use crate::tunnel::former::OVERLAP;
-use crate::tunnel::line::{Line, State, Which};
+use crate::tunnel::line::{Connected, Line, State, Which};
 use crate::tunnel::progress::Progress;
 use crate::tunnel::reconnect::{Backoff, jittered};
 use crate::tunnel::settings::TunnelSettings;
@@ -244,16 +244,24 @@ impl Tunnel {
         if successor.reason == Reason::Silence {
             self.remember_silence(now, up_since, failure);
         }
-        let is_ready = successor.line.connected().is_some_and(|connected| connected.ready);
+        let is_ready = |connected: &Connected| connected.ready || connected.believed.is_some();
+        let ready =
+            successor.line.connected().filter(|connected| is_ready(connected)).map(|connected| connected.remote);
         let has_others = successor.line.attempts.has_others();
         if let Some(connected) = successor.line.connected_mut() {
             connected.answer_by = connected.answer_by.filter(|_| has_others);
         }
         self.current = successor.line;
-        if !is_ready {
-            self.progress(Progress::Down { remote, failure: failure.clone(), was_up: true });
+        match ready {
+            Some(remote) => {
+                self.progress(Progress::Succeeded { reason: successor.reason, remote });
+                self.set_up(Which::Current);
+            }
+            None => {
+                self.progress(Progress::Down { remote, failure: failure.clone(), was_up: true });
+                self.release(Which::Current);
+            }
         }
-        self.release(Which::Current);
         true
     }
 

@@ -33,4 +33,5 @@ mod reload;
 mod replicas;
 mod roaming;
 mod sandbox;
+mod succession;
 mod traffic;

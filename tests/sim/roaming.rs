@@ -224,6 +224,7 @@ fn tell(seed: u64) {
     scene.nat = below(2) == 0;
     let loss = if below(2) == 0 { 0 } else { below(150) as u32 };
     scene.quality = Quality {
+        spares_esp: false,
         loss,
         duplication: loss,
         corruption: 0,

@@ -45,6 +45,7 @@ fn every_key_has_its_row() {
             Takes::NewSession,
         ),
         (FILE, &with("gateway", "port = 4500"), "[gateway] port", Takes::NewSession),
+        (FILE, &with("gateway", "return_after = \"2m\""), "[gateway] return_after", Takes::InPlace),
         (FILE, &with("gateway", "id = \"gw.example\""), "[gateway] id", Takes::NewSession),
         (FILE, &with("gateway", "subnets = [\"10.251.0.0/24\"]"), "[gateway] subnets", Takes::NewSession),
         (FILE, &with("local", "id = \"a@example.com\""), "[local] id", Takes::NewSession),

@@ -48,6 +48,8 @@ const DAY: u64 = 86_400;
 const IKE_LIFETIME: Duration = Duration::from_secs(4 * 60 * MINUTE);
 const ESP_LIFETIME: Duration = Duration::from_secs(60 * MINUTE);
 const DPD: Duration = Duration::from_secs(30);
+/// While a later gateway is used: a dead one is asked a few times an hour, and one that is back is used again soon.
+const RETURN_AFTER: Duration = Duration::from_secs(10 * MINUTE);
 /// RFC 3948 §4.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Octets of a datagram that every IPv6 path carries (RFC 8200 §5).
@@ -236,14 +238,26 @@ fn error_span(text: &At<String>, span: &Range<usize>) -> Range<usize> {
 }
 
 fn dpd(given: Option<&At<Scalar>>, report: &mut Report) -> Option<Duration> {
+    time_or_never(given, "dpd", Duration::from_secs(1), DPD, report)
+}
+
+pub(super) fn return_after(given: Option<&At<Scalar>>, report: &mut Report) -> Option<Duration> {
+    time_or_never(given, "return_after", Duration::from_secs(10), RETURN_AFTER, report)
+}
+
+fn time_or_never(
+    given: Option<&At<Scalar>>,
+    key: &str,
+    shortest: Duration,
+    default: Duration,
+    report: &mut Report,
+) -> Option<Duration> {
     match given {
-        None => Some(DPD),
+        None => Some(default),
         Some(At { value: Scalar::Flag(false), .. }) => None,
         Some(At { value: Scalar::Text(text), .. }) if text == "off" => None,
         Some(given) => {
-            let range = Duration::from_secs(1)..Duration::from_secs(DAY);
-            let read = span_of_time(Some(given), "dpd", &range, report);
-            Some(read.unwrap_or(DPD))
+            Some(span_of_time(Some(given), key, &(shortest..Duration::from_secs(DAY)), report).unwrap_or(default))
         }
     }
 }
@@ -298,7 +312,7 @@ fn span_of_time(
         Ok(time) if range.start <= time && time <= range.end => Some(time),
         Ok(_) | Err(DurationError::TooLong) => {
             let (least, most) = (duration::shown(range.start), duration::shown(range.end));
-            let help = (key == "dpd").then(|| "write \"off\" for never".to_owned());
+            let help = matches!(key, "dpd" | "return_after").then(|| "write \"off\" for never".to_owned());
             report.error(span, format!("`{key}` is {least} to {most}"), help);
             None
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ike::action::{Deadline, Event, Side, Timer};
 use crate::ike::context::Context;
-use crate::ike::schedule::{replacement, retry};
+use crate::ike::schedule::{last_call, replacement, retry};
 use crate::ike::timer::earliest;
 use crate::ike::v2::collision::Target;
 use crate::sa::command::{ChildId, DataCommand, InboundParameters, OutboundParameters};
@@ -40,6 +40,8 @@ pub(super) struct Child {
     sas: Vec<ChildSa>,
     /// When a new SA is wanted.
     rekey_at: Option<Instant>,
+    /// When the newest SA must have a successor.
+    last_call: Option<Instant>,
     /// The SA in use carried all that it may.
     spent: bool,
 }
@@ -84,6 +86,7 @@ pub(super) struct ChildState {
     remote: Vec<Selector>,
     sas: Vec<ChildSaState>,
     rekey_at: Option<Instant>,
+    last_call: Option<Instant>,
     spent: bool,
 }
 
@@ -118,24 +121,25 @@ pub(super) struct Aged {
 
 impl Child {
     pub(super) fn new(id: ChildId, local: Vec<Selector>, remote: Vec<Selector>) -> Self {
-        Self { id, local, remote, sas: Vec::new(), rekey_at: None, spent: false }
+        Self { id, local, remote, sas: Vec::new(), rekey_at: None, last_call: None, spent: false }
     }
 
     /// The child as values, for another process that goes on with it. `None` while an SA is held back.
     pub(super) fn export(&self) -> Option<ChildState> {
-        let Self { id, local, remote, sas, rekey_at, spent } = self;
+        let Self { id, local, remote, sas, rekey_at, last_call, spent } = self;
         let sas = sas.iter().map(ChildSa::export).collect::<Option<_>>()?;
         let (local, remote) = (local.clone(), remote.clone());
-        Some(ChildState { id: *id, local, remote, sas, rekey_at: *rekey_at, spent: *spent })
+        Some(ChildState { id: *id, local, remote, sas, rekey_at: *rekey_at, last_call: *last_call, spent: *spent })
     }
 
     /// The child again, in the process that goes on with it.
     pub(super) fn restore(state: ChildState) -> Result<Self, Unrestorable> {
-        let ChildState { id, local, remote, sas, rekey_at, spent } = state;
+        let ChildState { id, local, remote, sas, rekey_at, last_call, spent } = state;
         if sas.len() > MOST_SAS {
             return Err(Unrestorable("a child of more SAs than it can have"));
         }
-        Ok(Self { id, local, remote, sas: sas.into_iter().map(ChildSa::restore).collect(), rekey_at, spent })
+        let sas = sas.into_iter().map(ChildSa::restore).collect();
+        Ok(Self { id, local, remote, sas, rekey_at, last_call, spent })
     }
 
     /// Installs the inbound half, and holds the outbound half back.
@@ -162,6 +166,7 @@ impl Child {
         };
         let time = profile.lifetime.time;
         self.rekey_at = time.map(|time| replacement(ctx.now, time, ctx.random));
+        self.last_call = time.map(|time| last_call(ctx.now, time));
         self.sas.push(ChildSa {
             inbound,
             outbound,
@@ -282,6 +287,11 @@ impl Child {
         aged
     }
 
+    /// Whether the end of the newest SA comes near and it was not replaced.
+    pub(super) fn take_last_call(&mut self, now: Instant) -> bool {
+        self.last_call.take_if(|at| *at <= now).is_some() && self.is_carried()
+    }
+
     /// Whether a new SA is due; it is asked once.
     pub(super) fn take_wish(&mut self, now: Instant) -> bool {
         self.rekey_at.take_if(|at| *at <= now).is_some()
@@ -351,7 +361,8 @@ impl Child {
     pub(super) fn deadline(&self) -> Option<Deadline> {
         let at = |timer| move |at| Deadline { at, timer };
         let over = self.sas.iter().filter_map(ChildSa::over_at).min();
-        earliest([over.map(at(Timer::Lifetime)), self.rekey_at.map(at(Timer::Lifetime))])
+        let own = [over, self.rekey_at, self.last_call];
+        earliest(own.map(|one| one.map(at(Timer::Lifetime))))
     }
 
     /// The newest that was released and that the peer has.

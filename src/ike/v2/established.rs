@@ -9,6 +9,7 @@ mod mobike;
 mod path_probe;
 mod rekey_child;
 mod rekey_ike;
+mod rescue;
 mod respond;
 mod response;
 
@@ -20,7 +21,7 @@ use crate::ike::context::Context;
 use crate::ike::liveness::Liveness;
 use crate::ike::profile::RetransmissionPolicy;
 use crate::ike::retransmit::{Retransmission, Verdict};
-use crate::ike::timer::{earliest, percent_of, random_part};
+use crate::ike::timer::earliest;
 use crate::ike::v2::auth::PeerAuthenticated;
 use crate::ike::v2::capabilities::Capabilities;
 use crate::ike::v2::child::Child;
@@ -43,6 +44,7 @@ use associations::Older;
 use mobike::Mobility;
 use rekey_child::ChildExchange;
 use rekey_ike::IkeExchange;
+use rescue::Rescue;
 
 pub(in crate::ike) use handover::EstablishedState;
 pub(super) use rekey_child::random_spi;
@@ -58,9 +60,6 @@ const CLOSING_POLICY: RetransmissionPolicy = RetransmissionPolicy {
     repetitions: 16,
     jitter_percent: 20,
 };
-
-/// The time that AUTH_LIFETIME gives ends up to this share earlier, at random, so that SAs made together do not end together.
-const LIFETIME_SPREAD_PERCENT: u32 = 10;
 
 /// A peer that says TEMPORARY_FAILURE for so long has lost its way: all is made anew (RFC 7296 §2.25).
 const LONGEST_REFUSAL: Duration = Duration::from_secs(300);
@@ -92,6 +91,8 @@ pub(super) struct Established {
     ike_end: Option<Instant>,
     /// When authentication must have been repeated (RFC 4478).
     ends_at: Option<Instant>,
+    /// For what the peer does not keep.
+    rescue: Rescue,
     /// Since when everything that we ask for is put off.
     refused_since: Option<Instant>,
     closing: Option<Closing>,
@@ -131,11 +132,13 @@ impl Established {
             rekey_ike_at: None,
             ike_end: None,
             ends_at: None,
+            rescue: Rescue::default(),
             refused_since: None,
             closing: None,
         };
         established.schedule_keepalive(ctx);
         established.schedule_ike_rekey(ctx);
+        established.rescue.child_made(ctx.now);
         notifies.iter().for_each(|notify| established.take_note(ctx, notify));
         established.take_addresses(notifies);
         Box::new(established)
@@ -255,6 +258,7 @@ impl Established {
             repeat,
             pieces,
             child,
+            self.rescue.deadline(),
             ask.map(deadline(Timer::Liveness)),
             self.keepalive_at.map(deadline(Timer::Keepalive)),
             self.rekey_ike_at.map(deadline(Timer::Lifetime)),
@@ -343,6 +347,7 @@ impl Established {
         if self.child.as_mut().is_some_and(|child| child.take_wish(ctx.now)) && self.child_exchange.is_none() {
             self.current.ours.ask(Request::RekeyChild);
         }
+        self.rescue(ctx);
         if self.rekey_ike_at.take_if(|at| *at <= ctx.now).is_some() && self.ike_exchange.is_none() {
             self.current.ours.ask(Request::RekeyIke);
         }
@@ -520,11 +525,6 @@ fn confirmed(failure: Failure) -> Failure {
         Failure::ClosedByUs { .. } => Failure::ClosedByUs { confirmed: true },
         other => other,
     }
-}
-
-fn end_of(from: Instant, time: Duration, ctx: &mut Context<'_>) -> Instant {
-    let earlier = random_part(percent_of(time, LIFETIME_SPREAD_PERCENT), ctx.random);
-    from.after(time.saturating_sub(earlier))
 }
 
 #[cfg(test)]

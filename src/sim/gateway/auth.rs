@@ -10,8 +10,8 @@ use crate::time::Instant;
 use super::esp::{Child, read_selectors, write_selectors};
 use super::impair::Impairment;
 use super::octets::{
-    FIRST_CRITICAL, FLAG_RESPONSE, Message, Payload, chain, find, notify, notify_payload, payload, read_proposals,
-    write_proposals,
+    FIRST_CRITICAL, FLAG_RESPONSE, Message, Payload, chain, find, notifies, notify, notify_payload, payload,
+    read_proposals, write_proposals,
 };
 use super::secrets::Opened;
 use super::suites::choose_esp;
@@ -77,7 +77,8 @@ impl Gateway {
             reply.push((payload::AUTH, auth_body));
         }
         let child = match self.make_child(now, &half, inner) {
-            Ok((child, payloads)) => {
+            Ok((mut child, payloads)) => {
+                child.usable = !self.settings.patient || self.sas.is_empty();
                 reply.extend(payloads);
                 Some(child)
             }
@@ -86,6 +87,11 @@ impl Gateway {
                 None
             }
         };
+        if let Some(time) = self.settings.auth_lifetime {
+            let seconds = u32::try_from(time.as_secs()).expect("a lifetime of years");
+            reply.push(notify_payload(notify::AUTH_LIFETIME, &seconds.to_be_bytes()));
+        }
+        self.meet_again(now, inner);
         if self.impaired(&Impairment::TransportMode) {
             reply.push(notify_payload(notify::USE_TRANSPORT_MODE, &[]));
         }
@@ -119,10 +125,23 @@ impl Gateway {
             last_reply: Some((1, datagrams)),
             outstanding: None,
             established: now,
+            until: self.settings.auth_lifetime.map(|time| now.after(time)),
             last_seen: now,
             closing: false,
         };
         self.sas.insert(message.spi_r, sa);
+    }
+
+    /// The same client has older SAs.
+    fn meet_again(&mut self, now: Instant, inner: &[Payload]) {
+        if notifies(inner).iter().any(|(kind, _)| *kind == notify::INITIAL_CONTACT) {
+            self.counts.initial_contacts += 1;
+            self.sas.clear();
+        }
+        if let Some(after) = self.settings.replaces {
+            let until = now.after(after);
+            self.sas.values_mut().for_each(|sa| sa.until = Some(sa.until.map_or(until, |known| known.min(until))));
+        }
     }
 
     fn seal_reply(&mut self, header: &Message, half: &mut HalfOpen, reply: Vec<Payload>) -> Vec<Vec<u8>> {

@@ -55,6 +55,12 @@ pub struct GatewaySettings {
     pub child_rekey: Option<Duration>,
     /// After how long it rekeys an IKE SA by itself.
     pub ike_rekey: Option<Duration>,
+    /// Within what time the client has to authenticate again (RFC 4478); then the SA is deleted.
+    pub auth_lifetime: Option<Duration>,
+    /// A client has one SA: so long after it made another, the older ones are deleted. `None`: it may have several.
+    pub replaces: Option<Duration>,
+    /// A second SA of a client is sent with only when something came in it: its own answer may be lost or late.
+    pub patient: bool,
     /// First octets of its nonces in CREATE_CHILD_SA: when it asks, and when it answers.
     pub nonces: (Option<u8>, Option<u8>),
     /// Whether it speaks MOBIKE.
@@ -118,6 +124,8 @@ pub struct Counts {
     pub updates: u64,
     /// The client returned COOKIE2.
     pub routes_proven: u64,
+    /// INITIAL_CONTACTs that were received.
+    pub initial_contacts: u64,
 }
 
 struct HalfOpen {
@@ -149,6 +157,8 @@ struct Sa {
     last_reply: Option<(u32, Vec<Vec<u8>>)>,
     outstanding: Option<Outstanding>,
     established: Instant,
+    /// When it is deleted.
+    until: Option<Instant>,
     last_seen: Instant,
     closing: bool,
 }
@@ -197,7 +207,8 @@ impl Peer for Gateway {
                 let wish = idle.then(|| self.wish(sa)).flatten().map(|(at, _)| at);
                 let gone = sa.children.iter().filter_map(|child| child.gone).min();
                 let left = sa.retired.then(|| sa.last_seen.after(RETIRED));
-                [repeat, probe.filter(|_| !sa.retired), planned, wish, gone, left]
+                let until = sa.until.filter(|_| idle && !sa.closing);
+                [repeat, probe.filter(|_| !sa.retired), planned, wish, gone, left, until]
             })
             .flatten()
             .min()
@@ -348,6 +359,11 @@ impl Gateway {
                     self.send_marked(sa.peer, datagram);
                 }
             }
+            return true;
+        }
+        if sa.until.is_some_and(|until| until <= now) && !sa.closing {
+            sa.closing = true;
+            self.request(now, sa, exchange::INFORMATIONAL, &[(payload::DELETE, vec![1, 0, 0, 0])]);
             return true;
         }
         if let Some((at, impairment)) = self.planned(sa)

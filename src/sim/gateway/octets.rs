@@ -49,6 +49,7 @@ pub mod notify {
     pub const UPDATE_SA_ADDRESSES: u16 = 16400;
     pub const COOKIE2: u16 = 16401;
     pub const NO_NATS_ALLOWED: u16 = 16402;
+    pub const AUTH_LIFETIME: u16 = 16403;
     pub const FRAGMENTATION_SUPPORTED: u16 = 16430;
 }
 

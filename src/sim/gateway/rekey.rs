@@ -495,6 +495,7 @@ fn successor(now: Instant, old: &Sa, secrets: IkeSecrets, spis: ([u8; 8], [u8; 8
         outstanding: None,
         established: now,
         last_seen: now,
+        until: old.until,
         closing: false,
     }
 }

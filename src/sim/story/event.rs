@@ -98,6 +98,7 @@ impl Event {
 pub(super) fn weather(choices: &mut impl Choices) -> Quality {
     let milliseconds = |choices: &mut dyn FnMut(u64) -> u64, limit| Duration::from_millis(choices(limit));
     Quality {
+        spares_esp: false,
         loss: choices.below(500) as u32,
         duplication: choices.below(300) as u32,
         corruption: choices.below(50) as u32,

@@ -123,6 +123,7 @@ fn storm(seed: u64, loss: u32) {
         scene.gateway.pfs = Some(Group::Curve25519);
     }
     scene.quality = Quality {
+        spares_esp: false,
         loss,
         duplication: loss,
         corruption: 0,

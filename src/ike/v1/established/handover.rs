@@ -24,7 +24,7 @@ use crate::time::Instant;
 pub(in crate::ike) struct EstablishedState {
     current: AssociationState,
     older: Vec<AssociationState>,
-    renewal_at: Option<Instant>,
+    renewal_at: [Option<Instant>; 2],
     configuration: Configuration,
     children: Vec<ChildState>,
     finished: VecDeque<Finished>,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::ike::action::{Command, Configuration, Deadline, Event, Failure, Timer};
 use crate::ike::context::Context;
 use crate::ike::profile::{Ikev1, Profile, Upkeep};
-use crate::ike::schedule::replacement;
-use crate::ike::timer::percent_of;
+use crate::ike::schedule::{last_call, replacement};
+use crate::ike::timer::{earliest, percent_of};
 use crate::ike::v1::established::association::Association;
 use crate::ike::v1::established::words::in_words;
 use crate::ike::v1::established::{Established, Flow};
@@ -45,6 +45,8 @@ pub(super) struct Renewal {
     /// As the session's, but it asks for the addresses that we have, and does not say that it is the first.
     profile: Profile,
     at: Option<Instant>,
+    /// When another session is wanted because it did not succeed.
+    last_call: Option<Instant>,
     opening: Option<Box<Opening>>,
     began: Instant,
     /// Children that got SAs while it is under way.
@@ -59,19 +61,14 @@ impl Renewal {
         configuration: &Configuration,
     ) -> Self {
         let at = sa.ends_at.map(|end| replacement(ctx.now, end.since(ctx.now), ctx.random));
-        Self {
-            settings,
-            profile: asking_for(ctx.profile, configuration),
-            at,
-            opening: None,
-            began: ctx.now,
-            made: Vec::new(),
-        }
+        let last_call = sa.ends_at.map(|end| last_call(ctx.now, end.since(ctx.now)));
+        let profile = asking_for(ctx.profile, configuration);
+        Self { settings, profile, at, last_call, opening: None, began: ctx.now, made: Vec::new() }
     }
 
     /// When it begins, for another process. `None` while it is under way.
-    pub(super) fn export(&self) -> Option<Option<Instant>> {
-        self.opening.is_none().then_some(self.at)
+    pub(super) fn export(&self) -> Option<[Option<Instant>; 2]> {
+        self.opening.is_none().then_some([self.at, self.last_call])
     }
 
     /// The same in the process that goes on.
@@ -79,16 +76,10 @@ impl Renewal {
         profile: &Profile,
         settings: Arc<Ikev1>,
         configuration: &Configuration,
-        at: Option<Instant>,
+        [at, last_call]: [Option<Instant>; 2],
     ) -> Self {
-        Self {
-            settings,
-            profile: asking_for(profile, configuration),
-            at,
-            opening: None,
-            began: Instant::START,
-            made: Vec::new(),
-        }
+        let profile = asking_for(profile, configuration);
+        Self { settings, profile, at, last_call, opening: None, began: Instant::START, made: Vec::new() }
     }
 
     pub(super) fn note_made(&mut self, child: ChildId) {
@@ -128,10 +119,12 @@ impl Renewal {
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline> {
-        match &self.opening {
+        let lifetime = |at| Deadline { at, timer: Timer::Lifetime };
+        let next = match &self.opening {
             Some(opening) => opening.poll_timeout(),
-            None => self.at.map(|at| Deadline { at, timer: Timer::Lifetime }),
-        }
+            None => self.at.map(lifetime),
+        };
+        earliest([next, self.last_call.map(lifetime)])
     }
 
     /// What is left of it, if the gateway may have the new SA already.
@@ -152,6 +145,9 @@ impl Established {
     }
 
     pub(super) fn renewal_timeout(&mut self, ctx: &mut Context<'_>) -> Flow {
+        if self.renewal.last_call.take_if(|at| *at <= ctx.now).is_some() {
+            ctx.event(Event::Expiring);
+        }
         let path = self.current.sa.path;
         let lasts = self.current.sa.ends_at.is_none_or(|end| end > ctx.now.after(LAST_MOMENT));
         let waits = self.quick_modes.is_busy() && !self.current.deleted && lasts;
@@ -187,6 +183,7 @@ impl Established {
         let end = sa.established_at.after(time).max(ctx.now.after(SHORTEST_NOTICE));
         let end = sa.ends_at.map_or(end, |known| known.min(end));
         sa.ends_at = Some(end);
+        self.renewal.last_call = Some(last_call(ctx.now, end.since(ctx.now)));
         self.renewal.no_later_than(replacement(ctx.now, end.since(ctx.now), ctx.random));
     }
 
@@ -213,6 +210,10 @@ impl Established {
             }
             Progress::Failed { failure, .. } => {
                 ctx.event(Event::Notice(format!("the IKE SA could not be renewed yet: {}", in_words(&failure))));
+                if failure.is_refusal() {
+                    // It will not be otherwise the next time; another gateway may say something else.
+                    ctx.event(Event::Expiring);
+                }
                 let left = self.current.sa.ends_at.map_or(LONGEST_RETRY, |end| end.since(ctx.now));
                 let wait = percent_of(left, RETRY_PERCENT).clamp(SHORTEST_RETRY, LONGEST_RETRY);
                 self.renewal.at = Some(ctx.now.after(wait));
@@ -240,10 +241,16 @@ impl Established {
         }
         if before != after {
             let list = |addresses: &[IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let reason = format!("at the renewal it assigned {} in place of {}", list(&after), list(&before));
-            return Flow::Break(Failure::AddressRefused { reason });
+            // The children stand for the old ones: they go on until others take their place.
+            ctx.event(Event::Notice(format!(
+                "at the renewal the gateway assigned {} in place of {}",
+                list(&after),
+                list(&before)
+            )));
+            ctx.event(Event::Expiring);
+        } else {
+            self.configuration = configuration;
         }
-        self.configuration = configuration;
         self.heard(ctx);
         for child in self.children.iter_mut().filter(|child| !is_proven || made.contains(&child.id)) {
             child.want(ctx.now);

@@ -7,7 +7,7 @@ use crate::ike::context::Context;
 use crate::ike::v2::collision::{Asked, Verdict, verdict};
 use crate::ike::v2::established::associations::DeletedBy;
 use crate::ike::v2::established::response::put_together;
-use crate::ike::v2::established::{Established, Flow, confirmed, end_of};
+use crate::ike::v2::established::{Established, Flow, confirmed};
 use crate::ike::v2::exchange::Request;
 use crate::ike::v2::ike_sa::{Direction, IkeSa};
 use crate::ike::v2::message::create_child::CreateChildRequest;
@@ -103,8 +103,7 @@ impl Established {
         match then {
             Then::Stay if self.current.ids_are_used_up() => self.close(ctx, Failure::LifetimeEnded),
             Then::Stay => self.send_next(ctx),
-            // An IKE SA without a child carries nothing: it is closed, so that a whole new one is made.
-            Then::ChildGone => self.close(ctx, Failure::ClosedByPeer),
+            Then::ChildGone => self.child_deleted(ctx),
             Then::Succeed(made) => {
                 self.succeed(ctx, *made, DeletedBy::Peer);
                 self.send_next(ctx)
@@ -210,7 +209,8 @@ impl Established {
         if let (NotifyType::AUTH_LIFETIME, Ok(seconds)) = (notify.kind, <[u8; 4]>::try_from(notify.data.as_slice())) {
             // RFC 4478 §3: we must authenticate again before; a new IKE SA does that, and a rekeyed one does not.
             let time = Duration::from_secs(u32::from_be_bytes(seconds).into()).max(SHORTEST_LIFETIME);
-            let end = end_of(ctx.now, time, ctx);
+            self.rescue.authenticate_within(ctx, time);
+            let end = ctx.now.after(time);
             self.ends_at = Some(self.ends_at.map_or(end, |earlier| earlier.min(end)));
         }
     }

@@ -121,6 +121,7 @@ impl Established {
     pub(super) fn schedule_ike_rekey(&mut self, ctx: &mut Context<'_>) {
         let time = ctx.profile.ike_lifetime.time;
         self.rekey_ike_at = time.map(|time| replacement(ctx.now, time, ctx.random));
+        self.rescue.ike_lives(self.current.established_at, time);
         self.ike_end = time.map(|time| self.current.established_at.after(time));
     }
 

@@ -11,6 +11,7 @@ use crate::ike::v2::child::{Child, ChildState};
 use crate::ike::v2::established::Established;
 use crate::ike::v2::established::associations::{MOST_OLDER, Older, OlderState};
 use crate::ike::v2::established::mobike::Mobility;
+use crate::ike::v2::established::rescue::Rescue;
 use crate::ike::v2::ike_sa::{IkeSa, IkeSaState};
 use crate::sa::handover::Unrestorable;
 use crate::sa::path::Path;
@@ -34,6 +35,7 @@ pub(in crate::ike) struct EstablishedState {
     rekey_ike_at: Option<Instant>,
     ike_end: Option<Instant>,
     ends_at: Option<Instant>,
+    rescue: Rescue,
     refused_since: Option<Instant>,
 }
 
@@ -59,6 +61,7 @@ impl Established {
             rekey_ike_at,
             ike_end,
             ends_at,
+            rescue,
             refused_since,
             closing,
         } = self;
@@ -87,6 +90,7 @@ impl Established {
             rekey_ike_at: *rekey_ike_at,
             ike_end: *ike_end,
             ends_at: *ends_at,
+            rescue: rescue.clone(),
             refused_since: *refused_since,
         })
     }
@@ -108,6 +112,7 @@ impl Established {
             rekey_ike_at,
             ike_end,
             ends_at,
+            rescue,
             refused_since,
         } = state;
         if older.len() > MOST_OLDER {
@@ -132,6 +137,7 @@ impl Established {
             rekey_ike_at,
             ike_end,
             ends_at,
+            rescue,
             refused_since,
             closing: None,
         }))

@@ -132,6 +132,7 @@ impl Established {
         };
         let Some(child) = &mut self.child else { return Flow::Continue(()) };
         self.refused_since = None;
+        self.rescue.child_made(ctx.now);
         self.pfs = group.or(self.pfs);
         child.install(ctx, sa, Side::Us, self.path);
         let rival = rival.filter(|rival| child.stands(rival.inbound));
@@ -229,8 +230,11 @@ impl Established {
         if notify.kind == NotifyType::TEMPORARY_FAILURE {
             let since = *self.refused_since.get_or_insert(ctx.now);
             if ctx.now.since(since) >= LONGEST_REFUSAL {
-                return self.close(ctx, Failure::Refused { phase: Phase::CreateChild, notify: name });
+                self.expire(ctx);
             }
+        } else if !self.verifying {
+            // It will not be otherwise the next time.
+            self.expire(ctx);
         }
         self.child_not_had(ctx, &exchange, &name)
     }
@@ -242,7 +246,7 @@ impl Established {
         if !child.is_carried() {
             // The peer deleted the old one meanwhile, or never had it: one attempt is made at another in its place.
             if exchange.rekeyed.is_none() {
-                return self.close(ctx, Failure::Refused { phase: Phase::CreateChild, notify: reason });
+                return self.remake_child(ctx, Failure::Refused { phase: Phase::CreateChild, notify: reason });
             }
             self.current.ours.ask(Request::NewChild);
             return Flow::Continue(());

@@ -1,7 +1,7 @@
 //! Our requests for an IKE SA in place of the current one (RFC 7296 §1.3.2, §2.8.2, §2.18), and what their answers mean.
 
 use crate::crypto::dh::EphemeralSecret;
-use crate::ike::action::{Event, Failure, Phase, Side};
+use crate::ike::action::{Event, Failure, Side};
 use crate::ike::context::Context;
 use crate::ike::proposal;
 use crate::ike::schedule::retry;
@@ -143,8 +143,11 @@ impl Established {
         if notify.kind == NotifyType::TEMPORARY_FAILURE {
             let since = *self.refused_since.get_or_insert(ctx.now);
             if ctx.now.since(since) >= LONGEST_REFUSAL {
-                return self.close(ctx, Failure::Refused { phase: Phase::CreateChild, notify: name });
+                self.expire(ctx);
             }
+        } else if exchange.rival.is_none() {
+            // It will not be otherwise the next time.
+            self.expire(ctx);
         }
         self.ike_not_had(ctx, exchange.rival, &name)
     }

@@ -50,6 +50,7 @@ const PROTECTION: Protection = Protection::Aead(Aead::AesGcm(AesKey::Aes256, Gcm
 /// What our side did, opened with the peer's keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
+    Stopped(ChildId),
     Sent { response: bool, message_id: u32, exchange: ExchangeType, content: Informational },
     Removed(ChildId),
     Moved(ChildId, Path),
@@ -267,6 +268,7 @@ impl Pair {
                 Action::Transmit(transmit) => peer.open(&transmit.message),
                 Action::Data(DataCommand::RemoveChild { child }) => Seen::Removed(child),
                 Action::Data(DataCommand::MovePeer { child, path }) => Seen::Moved(child, path),
+                Action::Data(DataCommand::RemoveOutbound { child }) => Seen::Stopped(child),
                 Action::Data(DataCommand::Keepalive { path }) => Seen::Keepalive(path),
                 Action::Data(other) => panic!("{other:?}"),
                 Action::Event(event) => Seen::Event(event),
