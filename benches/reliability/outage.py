@@ -128,10 +128,11 @@ def one(scenario, world, client):
     stream.wait_for("STEADY", 30)
     # Timers run since the tunnel came up: not always the same moment between two of their ticks.
     time.sleep(random.uniform(0, 1))
-    stream.say(f"mark {scenario.settle}")
+    stream.say("mark")
     begun = time.monotonic()
     scenario.happen(world, client)
     took = time.monotonic() - begun
+    stream.say(f"settle {scenario.settle}")
     try:
         outage = float(stream.wait_for("BACK", 150))
     except Failed as failure:

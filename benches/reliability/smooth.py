@@ -44,7 +44,6 @@ def rekeys(version, who, wanted):
         client.wait_until_up()
         stream = Stream(world, RATE)
         stream.wait_for("STEADY", 30)
-        stream.say("mark 0")
         before, begun = rekeyings(world), time.monotonic()
         while sum(rekeyings(world).values()) - sum(before.values()) < wanted:
             if time.monotonic() - begun > 30 + 9 * wanted:
@@ -148,8 +147,9 @@ def changes(change, version, count):
             stream.wait_for("STEADY", 30)
             transfer = Transfer(world, 5)
             time.sleep(0.5)
-            stream.say("mark 1500")
+            stream.say("mark")
             change.happen(world, client)
+            stream.say("settle 1500")
             silence = float(stream.wait_for("BACK", 60))
             went_on = transfer.goes_on()
             counts = stream.end()

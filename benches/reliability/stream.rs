@@ -2,8 +2,9 @@
 //!
 //! `stream` says READY, then STEADY when answers come without a gap. Words on standard input, one a line:
 //!
-//!     mark MS     from here on the longest silence is looked for; BACK and its length in milliseconds is printed once answers
-//!                 have come without a gap for a second, though no sooner than after so many milliseconds
+//!     mark        from here on the longest silence is looked for
+//!     settle MS   what was to happen has happened: BACK and the length of that silence in milliseconds is printed once answers have
+//!                 come without a gap for a second, though no sooner than after so many milliseconds
 //!     end         stops sending, waits for the last answers, and prints what became of all
 //!
 //! A packet: the marker, the stream's number, its own number, and in an answer how many the other side had answered before.
@@ -80,7 +81,7 @@ struct State {
 }
 
 struct Mark {
-    until: Instant,
+    until: Option<Instant>,
     longest: Duration,
 }
 
@@ -101,7 +102,7 @@ impl State {
             self.is_steady = true;
             println!("STEADY");
         }
-        if flows && self.mark.as_ref().is_some_and(|mark| now >= mark.until) {
+        if flows && self.mark.as_ref().is_some_and(|mark| mark.until.is_some_and(|until| now >= until)) {
             let longest = self.mark.take().map_or(Duration::ZERO, |mark| mark.longest);
             println!("BACK {:.1}", longest.as_secs_f64() * 1e3);
         }
@@ -132,12 +133,15 @@ pub(crate) fn stream(to: &str, rate: &str) -> Outcome {
     println!("READY");
     for line in std::io::stdin().lock().lines() {
         match line?.split_whitespace().collect::<Vec<_>>()[..] {
-            ["mark", milliseconds] => {
+            ["mark"] => locked(&state).mark = Some(Mark { until: None, longest: Duration::ZERO }),
+            ["settle", milliseconds] => {
                 let until = Instant::now() + Duration::from_millis(milliseconds.parse()?);
-                locked(&state).mark = Some(Mark { until, longest: Duration::ZERO });
+                if let Some(mark) = &mut locked(&state).mark {
+                    mark.until = Some(until);
+                }
             }
             ["end"] => break,
-            _ => return Err("the words are: mark MS, end".into()),
+            _ => return Err("the words are: mark, settle MS, end".into()),
         }
     }
     stop.store(true, Ordering::Relaxed);
