@@ -77,6 +77,7 @@ class AddressInDns(GatewayDead):
         world.dns = world.write("second", "zone", f"gw.example.com {GATEWAY}\n")
         world.serve("second", "python3", HERE / "names.py", SECOND, world.dns)
         resolver = pathlib.Path("/etc/netns", world.namespace("client"), "resolv.conf")
+        world.has_names = True
         resolver.write_text(f"nameserver {SECOND}\noptions timeout:1\n")
 
     def happen(self, world, client):

@@ -86,6 +86,7 @@ class World:
     def __init__(self, version, link="client", gateways=1, uniqueids="yes"):
         self.version, self.link, self.gateways, self.uniqueids = version, link, gateways, uniqueids
         self.tools = []
+        self.has_names = False
 
     def __enter__(self):
         self.directory = pathlib.Path(run(SCRIPT, "open", os.getpid()).strip())
@@ -120,7 +121,10 @@ class World:
 
     def inside(self, where, *words):
         """A command line that becomes the program in a namespace, under the same process ID."""
-        return ["ip", "netns", "exec", self.namespace(where), *map(str, words)]
+        if where == "client" and self.has_names:
+            # With the resolver's file of its own; that takes a copy of all mounts of the host, and many worlds make many.
+            return ["ip", "netns", "exec", self.namespace(where), *map(str, words)]
+        return ["nsenter", f"--net=/run/netns/{self.namespace(where)}", *map(str, words)]
 
     def serve(self, where, *words):
         """Starts a program that goes with the world."""
