@@ -123,12 +123,13 @@ def measure():
 def main():
     # A supervisor's TERM ends the run as ^C does: everything is cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Before the runs: the tree may have moved on when they end.
+    machine = figures.machine()
     found, failed = measure()
     file = TARGET / "reliability.json"
     results = {"figures": {}, "failed": []}
     if os.environ.get("ONLY") and file.exists():
         results = json.loads(file.read_text())
-    machine = figures.machine()
     for part, names in found.items():
         results["figures"].setdefault(part, {}).update(names)
         results.setdefault("measured", {})[part] = machine["vpnd"]
