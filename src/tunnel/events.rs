@@ -142,7 +142,10 @@ impl Tunnel {
         // The last message of a quick mode has no answer, and a gateway that did not get it lives all the same: a child is known to be there when
         // something comes in it.
         let is_certain = connected.phases.children != Phase::QuickMode || connected.has_proof();
-        if which == Which::Successor && !is_certain && !connected.ready {
+        // Of a gateway that lost the old children nothing can come in any.
+        let is_awaited = !is_certain && !self.succeeds_silence();
+        let Some(connected) = self.connected_mut(which) else { return };
+        if which == Which::Successor && is_awaited && !connected.ready {
             let belief = Belief { since: now, at: now.after(PROOF_WAIT), is_doubtful: false };
             connected.believed.get_or_insert(belief);
             return;

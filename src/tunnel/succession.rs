@@ -147,6 +147,11 @@ impl Tunnel {
         let _ = since.and_then(|since| self.displacement.ended(now, since, failure, &policy, &mut *self.random));
     }
 
+    /// The old session is not heard any more.
+    pub(super) fn succeeds_silence(&self) -> bool {
+        self.successor.as_ref().is_some_and(|successor| successor.reason == Reason::Silence)
+    }
+
     /// It is not wanted any more.
     pub(super) fn abandon_successor(&mut self, now: Instant) {
         if let Some(connected) = self.successor.take().and_then(|mut successor| successor.line.take_connected()) {
