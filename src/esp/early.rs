@@ -32,7 +32,7 @@ impl Early {
             return;
         }
         let oldest = if self.0.len() >= MOST { self.0.pop_front() } else { None };
-        let mut octets = oldest.map(|oldest| oldest.octets).unwrap_or_default();
+        let mut octets = oldest.map_or_else(|| Vec::with_capacity(LONGEST), |oldest| oldest.octets);
         octets.clear();
         octets.extend_from_slice(datagram);
         self.0.push_back(Kept { at: now, spi, arrival, octets });

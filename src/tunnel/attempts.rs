@@ -28,14 +28,12 @@ pub(super) struct Attempts {
     /// Whose turn it is or was.
     rank: usize,
     addresses: Option<(Host, VecDeque<IpAddr>)>,
-    /// The name whose turn it is or was stands for several addresses.
-    is_manifold: bool,
 }
 
 impl Attempts {
     pub(super) fn new(gateways: Vec<Host>) -> Self {
         let round = (0..gateways.len()).collect();
-        Self { gateways, round, rank: 0, addresses: None, is_manifold: false }
+        Self { gateways, round, rank: 0, addresses: None }
     }
 
     /// The first round begins with the gateway at `rank`, the others follow in order.
@@ -68,15 +66,14 @@ impl Attempts {
         self.rank
     }
 
-    /// Whether there is another address than the one that is tried.
-    pub(super) const fn has_others(&self) -> bool {
-        self.gateways.len() > 1 || self.is_manifold
+    /// Whether there may be another address than the one that is tried: a name that is looked up again may have one by then.
+    pub(super) fn may_have_others(&self) -> bool {
+        self.gateways.len() > 1 || self.gateways.iter().any(|gateway| matches!(gateway, Host::Name(_)))
     }
 
     /// What the name given by the last `Next::Resolve` stands for.
     pub(super) fn resolved(&mut self, addresses: Vec<IpAddr>) {
         let name = self.gateways.get(self.rank).cloned();
-        self.is_manifold = addresses.len() > 1;
         self.addresses = name.map(|host| (host, addresses.into_iter().take(MAX_ADDRESSES).collect()));
     }
 
@@ -143,17 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn one_address_has_no_others_and_a_name_of_two_has() {
-        assert!(!Attempts::new(vec![Host::Address(address(1))]).has_others());
-        assert!(Attempts::new(vec![Host::Address(address(1)), Host::Address(address(2))]).has_others());
-        let mut attempts = Attempts::new(vec![Host::Name("a.example".into())]);
-        for (addresses, others) in [(vec![address(1)], false), (vec![address(1), address(2)], true)] {
-            assert!(matches!(attempts.next(), Next::Resolve(_)));
-            attempts.resolved(addresses);
-            assert!(matches!(attempts.next(), Next::Connect { .. }));
-            assert_eq!(attempts.has_others(), others);
-            while attempts.next() != Next::Exhausted {}
-        }
+    fn only_a_single_address_has_surely_no_others() {
+        assert!(!Attempts::new(vec![Host::Address(address(1))]).may_have_others());
+        assert!(Attempts::new(vec![Host::Address(address(1)), Host::Address(address(2))]).may_have_others());
+        assert!(Attempts::new(vec![Host::Name("a.example".into())]).may_have_others());
     }
 
     fn ranks(mut attempts: Attempts) -> Vec<usize> {

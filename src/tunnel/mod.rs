@@ -413,7 +413,7 @@ impl Tunnel {
         self.next_name = name.next();
         self.tell(which, Progress::Connecting { phase: phases.first, remote: path.remote });
         let Some(line) = self.line_mut(which) else { return };
-        let makes_room = which == Which::Successor || line.attempts.has_others();
+        let makes_room = which == Which::Successor || line.attempts.may_have_others();
         line.state = State::Connected(Box::new(Connected {
             name,
             session,

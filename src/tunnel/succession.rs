@@ -252,9 +252,9 @@ impl Tunnel {
         let is_ready = |connected: &Connected| connected.ready || connected.believed.is_some();
         let ready =
             successor.line.connected().filter(|connected| is_ready(connected)).map(|connected| connected.remote);
-        let has_others = successor.line.attempts.has_others();
+        let may_have_others = successor.line.attempts.may_have_others();
         if let Some(connected) = successor.line.connected_mut() {
-            connected.answer_by = connected.answer_by.filter(|_| has_others);
+            connected.answer_by = connected.answer_by.filter(|_| may_have_others);
         }
         self.current = successor.line;
         match ready {

@@ -248,7 +248,7 @@ fn keys_are_in_no_file_and_no_second_process_has_the_record() {
 
 #[test]
 fn after_kill_the_next_start_is_up_within_the_handshakes_time_and_the_old_sa_is_not_in_its_way() {
-    for (name, gateway, config) in versions() {
+    for (name, _, config) in versions() {
         for shared in [false, true] {
             let lab = Lab::open();
             let client = lab.client(0);

@@ -54,8 +54,8 @@ fn an_idle_tunnel_uses_no_processor_and_little_memory() {
     for verb in ["get", "put"] {
         server.transfer(&client, verb, 5);
     }
-    // What was under way comes to its end.
-    std::thread::sleep(Duration::from_secs(1));
+    // What was under way comes to its end: the search for what the path carries asks once more after 15 s.
+    std::thread::sleep(Duration::from_secs(20));
     let before = threads(vpnd.id());
     std::thread::sleep(Duration::from_secs(5));
     let after = threads(vpnd.id());
