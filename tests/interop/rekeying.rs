@@ -162,8 +162,11 @@ fn k2_132_without_the_proof_the_tunnel_comes_up_with_a_group_that_no_rekey_will_
     assert!(client.reaches(INSIDE));
     vpnd.wait_for("could not be rekeyed yet");
     assert!(client.reaches(INSIDE), "a refused rekey ends nothing");
-    // At the end of the lifetime it is made anew, and says why.
-    vpnd.wait_for("lifetime");
+    // Before the end of the lifetime a new session carries the traffic.
+    vpnd.wait_until_said("succession        a second session is made: the one in use cannot be kept for long");
+    vpnd.wait_for("carries the traffic now");
+    assert!(client.reaches(INSIDE));
+    assert!(!vpnd.said().contains("tunnel is down"), "{}", vpnd.said());
     vpnd.terminate();
     gateway.wait_until(|| gateway.sas().is_empty());
 }

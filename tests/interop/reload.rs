@@ -239,7 +239,7 @@ fn log_liveness_and_mtu_change_in_place_by_signal_and_by_a_watched_file() {
 
     running.edit(|config| config.with("log", "level", r#""debug""#).with("tun", "mtu", "1300"));
     running.vpnd.wait_for("its files changed");
-    running.vpnd.wait_for("DEBUG");
+    running.vpnd.wait_until_said("DEBUG");
     assert!(client.run("ip", &["link", "show", "vpnd0"]).contains("mtu 1300"));
 
     running.edit(|config| {
@@ -247,7 +247,7 @@ fn log_liveness_and_mtu_change_in_place_by_signal_and_by_a_watched_file() {
     });
     running.vpnd.signal("HUP");
     running.vpnd.wait_for("configuration read again");
-    running.vpnd.wait_for(r#""level":"DEBUG""#);
+    running.vpnd.wait_until_said(r#""level":"DEBUG""#);
     assert_eq!(running.spis(), before);
 
     // What only a restart changes is said, and the rest is done.

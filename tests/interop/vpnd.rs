@@ -216,6 +216,13 @@ impl Vpnd {
         self.wait_for_within(text, PATIENCE)
     }
 
+    /// The same, and lines seen before count, too: what two streams say comes in either order.
+    pub(crate) fn wait_until_said(&mut self, text: &str) {
+        if !self.said().contains(text) {
+            self.wait_for(text);
+        }
+    }
+
     pub(crate) fn wait_for_within(&mut self, text: &str, patience: Duration) -> String {
         let deadline = Instant::now() + patience;
         loop {
