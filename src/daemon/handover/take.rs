@@ -98,8 +98,19 @@ pub(in crate::daemon) async fn ask(path: &Path) -> Reach {
 fn converse(stream: std::os::unix::net::UnixStream) -> io::Result<Reach> {
     let mut channel = Channel::new(stream, ANSWER_LIMIT)?;
     let request = Request::Handover { process: std::process::id(), format: FORMAT, namespace: namespace() };
-    channel.send_text(&request.to_line())?;
-    let (line, descriptors) = channel.hear()?;
+    let (line, descriptors) = match channel.send_text(&request.to_line()).and_then(|()| channel.hear()) {
+        Ok(answer) => answer,
+        // It ended before it answered. Its namespace cannot be looked at any more, either.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+            ) =>
+        {
+            return Ok(Reach::Nobody);
+        }
+        Err(error) => return Err(error),
+    };
     if line.get("elsewhere").is_some() {
         return Ok(Reach::Nobody);
     }

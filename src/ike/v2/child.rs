@@ -257,6 +257,15 @@ impl Child {
         self.deleted(now, inbound);
     }
 
+    /// With nothing else to send with, a new SA is not held back: whoever answers only what it is asked would wait for ever.
+    pub(super) fn release_if_alone(&mut self, ctx: &mut Context<'_>) {
+        if self.in_use().is_none()
+            && let Some(newer) = self.successor()
+        {
+            self.release(ctx, newer);
+        }
+    }
+
     /// A packet arrived on one of its SAs: the peer has it.
     pub(super) fn inbound_seen(&mut self, ctx: &mut Context<'_>, inbound: InboundSpi) {
         if self.sas.iter().any(|sa| sa.inbound == inbound && sa.is_held() && sa.stands()) {

@@ -250,3 +250,15 @@ fn k2_126_what_the_peer_does_not_know_is_no_target_of_its_requests() {
     assert_eq!(story.child.target(outbound(1), None), Target::Unknown);
     assert!(!story.child.is_carried());
 }
+
+#[test]
+fn k2_138_the_only_sa_that_stands_is_sent_with_though_nothing_came_on_it() {
+    let mut story = Story::new();
+    story.with(|child, ctx| child.deleted_by_peer(ctx, outbound(1)));
+    story.install(2, Side::Peer);
+    story.with(Child::release_if_alone);
+    assert_eq!(story.told(), [Told::Install(2), Told::Switch(2), Told::Rekeyed(Side::Peer)]);
+    story.install(3, Side::Peer);
+    story.with(Child::release_if_alone);
+    assert_eq!(story.told(), [Told::Install(3)]);
+}

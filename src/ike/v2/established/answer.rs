@@ -100,6 +100,9 @@ impl Established {
         if let Some(sa) = self.sa_mut(name) {
             sa.peers.answer(datagram, reply);
         }
+        if let Some(child) = self.child.as_mut().filter(|_| self.child_exchange.is_none()) {
+            child.release_if_alone(ctx);
+        }
         match then {
             Then::Stay if self.current.ids_are_used_up() => self.close(ctx, Failure::LifetimeEnded),
             Then::Stay => self.send_next(ctx),
