@@ -147,7 +147,7 @@ impl Client<'_> {
     /// Whether an echo request is answered, sooner or later. The third message of IKEv1's quick mode has no answer (RFC 2409
     /// §5.5): the gateway may still be computing keys when we are ready, and what comes then is lost.
     pub(crate) fn gets_an_answer(&self, address: &str) -> bool {
-        (0..100).any(|_| self.ping_with(address, 1, &["-W", "0.2"]) == 1)
+        (0..300).any(|_| self.ping_with(address, 1, &["-W", "0.2"]) == 1)
     }
 
     /// Whether one is answered, and from then on each one.
