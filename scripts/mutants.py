@@ -117,6 +117,10 @@ def show_list():
 
 def run(parts):
     """In parts, each of them every n-th change: whatever is done when it is stopped is a fair sample of the whole. The next run goes on there."""
+    how = ["--in-place", "--timeout=600", "--build-timeout=1200", "--no-shuffle", "--caught", "--unviable"]
+    if shutil.which("cargo-nextest"):
+        # It stops at the first test that notices, and has no examples in comments to build.
+        how.append("--test-tool=nextest")
     outputs = [WORK / "parts" / f"{part}-of-{parts}" for part in range(parts)]
     if all((output / "done").exists() for output in outputs):
         shutil.rmtree(WORK / "parts")
@@ -125,7 +129,6 @@ def run(parts):
             continue
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
-        how = ["--in-place", "--timeout=600", "--build-timeout=1200", "--no-shuffle", "--caught", "--unviable"]
         done = mutants(*how, "--sharding=round-robin", f"--shard={part}/{parts}", f"--output={output}")
         # 2: some were not noticed; 3: some did not end in time.
         if done.returncode not in (0, 2, 3):
