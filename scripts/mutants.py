@@ -3,6 +3,7 @@
 
     scripts/mutants.py list                 what there is to change, counted by file
     scripts/mutants.py run [--parts n]      changes it, one thing at a time, and sees whether a test notices
+    scripts/mutants.py again                the same with what no test noticed so far, for whoever wrote tests since
     scripts/mutants.py report [--update]    the score, and what no test noticed, held against docs/mutants.md
 
 The whole program takes too long to build once for each change. So the layers are copied into a workspace of their own, in three packages: `crypto` and `sa`
@@ -81,9 +82,10 @@ def assemble():
         (home / "src/lib.rs").write_text("\n".join(lines) + "\n")
         others = {other: {"path": f"../{other}"} for other in below}
         toml = table("package", {"name": package, "version": "0.0.0", "edition": "2024"})
-        # The seeded generator of the tests below is used by those above.
-        toml += table("features", {"default": ["sim"], "sim": []})
-        toml += table("dependencies", needed | others) + table("dev-dependencies", manifest["dev-dependencies"])
+        # The seeded generator of the tests below is used by those above; what the daemon carries from process to process is tested in JSON.
+        toml += table("features", {"default": ["sim", "daemon"], "sim": [], "daemon": []})
+        json_version = {"serde_json": manifest["dependencies"]["serde_json"]["version"]}
+        toml += table("dependencies", needed | others) + table("dev-dependencies", manifest["dev-dependencies"] | json_version)
         (home / "Cargo.toml").write_text("\n".join(toml))
     shutil.copytree(ROOT / "tests/vectors", TREE / "vpnd/tests/vectors")
     toml = ["[workspace]", 'resolver = "3"', f"members = {json.dumps(list(PACKAGES))}", ""]
@@ -115,12 +117,28 @@ def show_list():
     print(f"{sum(counted.values()):5} in all")
 
 
-def run(parts):
-    """In parts, each of them every n-th change: whatever is done when it is stopped is a fair sample of the whole. The next run goes on there."""
-    how = ["--in-place", "--timeout=600", "--build-timeout=1200", "--no-shuffle", "--caught", "--unviable"]
+def how_to_run():
+    """The options of a run, when the tests pass without any change."""
+    how = ["--in-place", "--baseline=skip", "--timeout=30", "--build-timeout=1200", "--no-shuffle", "--caught", "--unviable"]
+    unchanged = ["cargo", "test"]
     if shutil.which("cargo-nextest"):
         # It stops at the first test that notices, and has no examples in comments to build.
         how.append("--test-tool=nextest")
+        unchanged = ["cargo", "nextest", "run", "--status-level=fail"]
+    if subprocess.run(unchanged, cwd=TREE, check=False).returncode != 0:
+        sys.exit("mutants: the tests fail without any change")
+    return how
+
+
+def ended(done):
+    # 2: some were not noticed; 3: some did not end in time.
+    if done.returncode not in (0, 2, 3):
+        sys.exit(f"mutants: cargo-mutants ended with {done.returncode}")
+
+
+def run(parts):
+    """In parts, each of them every n-th change: whatever is done when it is stopped is a fair sample of the whole. The next run goes on there."""
+    how = how_to_run()
     outputs = [WORK / "parts" / f"{part}-of-{parts}" for part in range(parts)]
     if all((output / "done").exists() for output in outputs):
         shutil.rmtree(WORK / "parts")
@@ -129,26 +147,34 @@ def run(parts):
             continue
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
-        done = mutants(*how, "--sharding=round-robin", f"--shard={part}/{parts}", f"--output={output}")
-        # 2: some were not noticed; 3: some did not end in time.
-        if done.returncode not in (0, 2, 3):
-            sys.exit(f"mutants: cargo-mutants ended with {done.returncode}")
+        ended(mutants(*how, "--sharding=round-robin", f"--shard={part}/{parts}", f"--output={output}"))
         (output / "done").touch()
 
 
+def again():
+    """What was not noticed and has moved since is not found again: it needs a new run."""
+    names = [name for name, summary in outcomes().items() if summary == "MissedMutant"]
+    output = WORK / "parts" / "again"
+    output.mkdir(parents=True, exist_ok=True)
+    ended(mutants(*how_to_run(), *(f"--re=^{re.escape(name)}$" for name in names), f"--output={output}"))
+
+
 def outcomes():
-    """Each change that was tried: its name, its file, what became of it."""
-    for file in sorted((WORK / "parts").glob("*/mutants.out/outcomes.json")):
+    """What became of each change that was tried; the last word counts."""
+    became = {}
+    for file in sorted((WORK / "parts").glob("*/mutants.out/outcomes.json"), key=lambda file: file.stat().st_mtime):
         for outcome in json.loads(file.read_text())["outcomes"]:
             if outcome["scenario"] != "Baseline":
-                name = plainly(outcome["scenario"]["Mutant"]["name"])
-                yield name, name.split(":")[0], outcome["summary"]
+                became[outcome["scenario"]["Mutant"]["name"]] = outcome["summary"]
+    return became
 
 
 def report(update):
     tried = Counter()
     survivors = []
-    for name, file, summary in outcomes():
+    for name, summary in sorted(outcomes().items()):
+        name = plainly(name)
+        file = name.split(":")[0]
         tried[("/".join(file.split("/")[:3]) if file.startswith("src/ike") else "/".join(file.split("/")[:2]), summary)] += 1
         if summary == "MissedMutant":
             survivors.append(name)
@@ -181,7 +207,7 @@ def report(update):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["list", "run", "report"])
+    parser.add_argument("what", choices=["list", "run", "again", "report"])
     parser.add_argument("--parts", type=int, default=20)
     parser.add_argument("--update", action="store_true")
     given = parser.parse_args()
@@ -191,7 +217,7 @@ def main():
     if not shutil.which("cargo-mutants"):
         sys.exit("mutants: cargo-mutants is needed: cargo install cargo-mutants --locked")
     assemble()
-    show_list() if given.what == "list" else run(given.parts)
+    {"list": show_list, "run": lambda: run(given.parts), "again": again}[given.what]()
 
 
 if __name__ == "__main__":

@@ -45,3 +45,18 @@ impl fmt::Debug for Secret {
         write!(f, "Secret({} octets)", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_octets_match() {
+        let secret = Secret::copy_of(b"three of a kind");
+        assert!(secret.matches(b"three of a kind"));
+        for other in [&b"three of a kine"[..], b"Three of a kind", b"three of a kin", b"three of a kinds", b""] {
+            assert!(!secret.matches(other), "{other:?}");
+        }
+        assert!(Secret::copy_of(b"").matches(b"") && Secret::copy_of(b"").is_empty() && !secret.is_empty());
+    }
+}

@@ -382,6 +382,7 @@ mod tests {
     #[test]
     fn what_is_longer_than_the_room_does_not_fit() {
         let mut batch = Batch::new(2, 10);
+        assert_eq!(batch.room(), 10);
         assert!(!batch.push_datagram(&[0; 11], arrival()));
         assert_eq!(batch.vacant().unwrap().len(), 10);
         batch.fill_inner(999);
@@ -470,5 +471,11 @@ mod tests {
         let mut batch = Batch::new(2, 1000);
         batch.fill_train(1000, 1, arrival());
         assert_eq!((batch.len(), batch.truncated_trains()), (MAX_SEGMENTS, 1));
+        batch.clear();
+        batch.fill_train(MAX_SEGMENTS, 1, arrival());
+        assert_eq!((batch.len(), batch.truncated_trains()), (MAX_SEGMENTS, 1), "no more than there can be");
+        batch.clear();
+        batch.fill_train(1000, 1, arrival());
+        assert_eq!(batch.truncated_trains(), 2);
     }
 }

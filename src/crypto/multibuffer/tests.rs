@@ -249,6 +249,35 @@ fn a_change_anywhere_in_a_packet_of_gcm_is_forged_and_nothing_decrypted_is_left(
     }
 }
 
+/// The plain path gives the same octets, so that only this tells whether the lanes are used at all.
+#[test]
+fn what_the_processor_has_does_the_work() {
+    let key = [7; 64];
+    let message = Message { associated: &[1; 8], iv: &[2; 16], text: &[3; 200], suffix: &[4; 4] };
+    for backend in backends() {
+        let is_wide = backend.name() == "avx512";
+        for size in KEYS {
+            let (right, wrong) = (&key[..size.len()], &key[..size.len() + 1]);
+            assert_eq!(Decryption::new(backend, size, right).is_some(), is_wide, "{backend:?}");
+            assert_eq!(WideGcm::new(backend, size, right).is_some(), is_wide, "{backend:?}");
+            assert!(WideGcm::new(backend, size, wrong).is_none() && Decryption::new(backend, size, wrong).is_none());
+            assert!(EncryptionLanes::new(backend, size, wrong).is_none());
+            let lanes = EncryptionLanes::new(backend, size, right).unwrap();
+            for count in [2, 7, 8, 9, 16, 17, 40] {
+                let mut texts = vec![[1; 64]; count];
+                let mut chains: Vec<_> = texts.iter_mut().map(|text| Chain { block: [0; 16], text }).collect();
+                lanes.encrypt(&mut chains);
+                let left = chains.iter().filter(|chain| !chain.text.is_empty()).count();
+                assert!(left <= 1, "{backend:?}: {left} of {count}");
+            }
+        }
+        for integrity in INTEGRITIES {
+            let lanes = HmacLanes::new(backend, integrity, &key[..integrity.key_len()]).unwrap();
+            assert_eq!(lanes.tags(&[message; 16], &mut [[0; 64]; 16]), 16, "{backend:?} {integrity:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_backed_by_the_processor_has_a_name_and_portable_is_always_there() {
     let names: Vec<_> = Backend::available().map(Backend::name).collect();

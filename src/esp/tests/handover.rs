@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::esp::dataplane::{InboundPath, OutboundPath};
-use crate::esp::handover::{InboundState, OutboundState};
+use crate::esp::handover::{InboundState, MOST_SAS, OutboundState};
 use crate::esp::sequence::JUMP;
 use crate::sa::command::{DataReport, LifetimeMark};
 
@@ -32,7 +32,7 @@ fn packets_go_on_under_the_same_sas_and_no_number_comes_twice() {
         moved(&mut pair);
         let after = pair.send(NOW, &[udp(30)]);
         assert_eq!(before[0][..4], after[0][..4], "the SPI");
-        assert_eq!(u64::from(number_of(&after[0])), 3 + JUMP, "{suite:?}");
+        assert_eq!(number_of(&after[0]), 3 + 65_536, "{suite:?}");
         assert_eq!(pair.receive(NOW, &after), [udp(30)], "{suite:?}");
     }
 }
@@ -135,6 +135,24 @@ fn a_state_that_cannot_be_is_refused() {
     ] {
         assert!(inbound.contains(right), "{right} in {inbound}");
         assert!(restored(&inbound.replacen(right, wrong, 1)).is_none(), "{wrong}");
+    }
+}
+
+#[test]
+fn as_many_sas_as_there_can_be_are_taken_over_and_no_more() {
+    let pair = Pair::with(EspSuite { protection: GCM, esn: false });
+    let outbound = serde_json::to_value(pair.outbound.export().unwrap()).unwrap();
+    let inbound = serde_json::to_value(pair.inbound.export()).unwrap();
+    let with = |state: &serde_json::Value, list: &str, count: usize| {
+        let mut state = state.clone();
+        state[list] = vec![state[list][0].clone(); count].into();
+        state
+    };
+    for (count, is_taken) in [(MOST_SAS - 1, true), (MOST_SAS, true), (MOST_SAS + 1, false)] {
+        let state: OutboundState = serde_json::from_value(with(&outbound, "children", count)).unwrap();
+        assert_eq!(OutboundPath::restore(state, &mut SeededRandom::new(1)).is_ok(), is_taken, "{count} out");
+        let state: InboundState = serde_json::from_value(with(&inbound, "sas", count)).unwrap();
+        assert_eq!(InboundPath::restore(state).is_ok(), is_taken, "{count} in");
     }
 }
 

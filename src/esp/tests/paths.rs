@@ -195,6 +195,9 @@ fn n_03_a_keepalive_is_asked_for_only_if_nothing_was_sent() {
     assert_eq!(ask(&mut pair), Applied::SendKeepalive(path()));
     pair.send(NOW, &[from_to("10.9.9.9", "10.250.0.5")]);
     assert_eq!(ask(&mut pair), Applied::SendKeepalive(path()), "a dropped packet is not sent");
+    pair.outbound.start_behind(u64::from(u32::MAX));
+    assert!(pair.send(NOW, &[udp(1)]).is_empty());
+    assert_eq!(ask(&mut pair), Applied::SendKeepalive(path()), "nor is one that no number is left for");
 }
 
 #[test]
