@@ -47,9 +47,10 @@ impl Character for Gateway {
         if choices.heads() {
             scene.client.first_port = 4500;
         }
-        if choices.heads() && group != Group::Modp2048 {
+        if choices.heads() {
             // The client guesses a group that the gateway does not take.
-            profile.ike_offers[0].groups.insert(0, Group::Ecp521);
+            let guess = if group == Group::Curve25519 { Group::Ecp256 } else { Group::Curve25519 };
+            profile.ike_offers[0].groups.insert(0, guess);
         }
         profile.initial_contact = choices.heads();
         lifetimes(profile, choices, pace);
