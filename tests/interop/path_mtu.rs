@@ -74,20 +74,24 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
-fn t_07_a_path_that_carries_less_is_found_though_icmp_is_filtered_and_tcp_passes_both_ways() {
-    let lab = Lab::open();
-    let narrows = Narrows::new(&lab, Icmp::Filtered);
-    narrows.carry(1300);
-    let gateway = GatewayConfig::default().start(&lab);
-    let vpnd = VpndConfig::default().up(&narrows.client);
-    let server = Server::start(&lab, INSIDE);
-    print!("{}", server.transfer(&narrows.client, "put", 3));
-    print!("{}", server.transfer(&narrows.client, "get", 3));
-    // 1300 less 68 around the text, in blocks of 16, less 2.
-    narrows.wait_for_mtu(1198..=1214, seconds(30));
-    assert_eq!(narrows.client.ping_with(INSIDE, 3, &["-s", "1150", "-M", "do"]), 3);
-    assert!(!gateway.sas().is_empty());
-    vpnd.terminate();
+fn t_07_a_path_that_carries_less_is_found_though_icmp_is_filtered_and_tcp_passes_both_ways_with_both_versions() {
+    for (gateway, config) in
+        [(GatewayConfig::default(), VpndConfig::default()), (GatewayConfig::ikev1(), VpndConfig::ikev1())]
+    {
+        let lab = Lab::open();
+        let narrows = Narrows::new(&lab, Icmp::Filtered);
+        narrows.carry(1300);
+        let gateway = gateway.start(&lab);
+        let vpnd = config.up(&narrows.client);
+        let server = Server::start(&lab, INSIDE);
+        print!("{}", server.transfer(&narrows.client, "put", 3));
+        print!("{}", server.transfer(&narrows.client, "get", 3));
+        // 1300 less 68 around the text, in blocks of 16, less 2.
+        narrows.wait_for_mtu(1198..=1214, seconds(30));
+        assert_eq!(narrows.client.ping_with(INSIDE, 3, &["-s", "1150", "-M", "do"]), 3);
+        assert!(!gateway.sas().is_empty());
+        vpnd.terminate();
+    }
 }
 
 #[test]
@@ -111,11 +115,20 @@ fn t_07_a_path_that_carries_less_is_found_by_what_icmp_says_with_both_versions()
 
 #[test]
 fn t_07_a_path_that_shrinks_under_a_transfer_and_grows_again_is_followed_though_icmp_is_filtered() {
+    shrinks_and_grows(GatewayConfig::default(), VpndConfig::default());
+}
+
+#[test]
+fn t_07_the_same_with_ikev1() {
+    shrinks_and_grows(GatewayConfig::ikev1(), VpndConfig::ikev1());
+}
+
+fn shrinks_and_grows(gateway: GatewayConfig, config: VpndConfig) {
     let lab = Lab::open();
     let narrows = Narrows::new(&lab, Icmp::Filtered);
     narrows.carry(1500);
-    let _gateway = GatewayConfig::default().start(&lab);
-    let mut vpnd = VpndConfig::default().up(&narrows.client);
+    let _gateway = gateway.start(&lab);
+    let mut vpnd = config.up(&narrows.client);
     let server = Server::start(&lab, INSIDE);
     assert_eq!(narrows.tunnel_mtu(), 1422);
     std::thread::scope(|scope| {

@@ -12,7 +12,7 @@ mod words;
 
 use std::ops::ControlFlow;
 
-use crate::ike::action::{Command, Configuration, Deadline, DropReason, Event, Failure, Probed, SessionStatus, Timer};
+use crate::ike::action::{Command, Configuration, Deadline, DropReason, Failure, SessionStatus, Timer};
 use crate::ike::context::Context;
 use crate::ike::liveness::Liveness;
 use crate::ike::timer::earliest;
@@ -130,7 +130,7 @@ impl Established {
             }
             Command::Roam(_) => Flow::Continue(()),
             Command::ProbePath { octets } => {
-                ctx.event(Event::PathProbed { octets, outcome: Probed::Impossible });
+                self.probe_path(ctx, octets);
                 Flow::Continue(())
             }
         };

@@ -170,15 +170,24 @@ pub(super) fn datagrams(limit: Option<u16>, path: &Path, message: Vec<u8>) -> Ve
 
 /// Octets of a message that one datagram carries.
 fn room(limit: u16, path: &Path) -> usize {
-    let (floor, ip) = match path.remote {
-        SocketAddr::V4(_) => (576_usize, 20_usize),
-        SocketAddr::V6(_) => (1280, 40),
+    let floor = match path.remote {
+        SocketAddr::V4(_) => 576_usize,
+        SocketAddr::V6(_) => 1280,
+    };
+    usize::from(limit).max(floor).saturating_sub(around(path))
+}
+
+/// Octets of an IP datagram that are none of the message's.
+pub(super) const fn around(path: &Path) -> usize {
+    let ip = match path.remote {
+        SocketAddr::V4(_) => 20_usize,
+        SocketAddr::V6(_) => 40,
     };
     let marker = match path.framing {
         Framing::Bare => 0,
         Framing::Marked => 4,
     };
-    usize::from(limit).max(floor).saturating_sub(ip).saturating_sub(UDP_HEADER).saturating_sub(marker)
+    ip.saturating_add(UDP_HEADER).saturating_add(marker)
 }
 
 fn cut(room: usize, message: &[u8]) -> Option<Vec<Vec<u8>>> {

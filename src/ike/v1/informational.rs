@@ -3,6 +3,7 @@
 
 use crate::crypto::random::Random;
 use crate::ike::action::DropReason;
+use crate::ike::v1::fragment;
 use crate::ike::v1::header::{Cookies, ExchangeType, Header};
 use crate::ike::v1::isakmp_sa::IsakmpSa;
 use crate::ike::v1::message::{Delete, Informational, Notify};
@@ -19,6 +20,8 @@ const RESPONDER_LIFETIME: u16 = 24_576;
 const INITIAL_CONTACT: u16 = 24_578;
 const R_U_THERE: u16 = 36_136;
 const R_U_THERE_ACK: u16 = 36_137;
+/// Says nothing: makes a question long.
+const PATH_PROBE: u16 = 39_630;
 
 /// One thing that the peer said, in the order of the message, deletes last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,6 +153,20 @@ pub(super) fn delete_esp(spis: &[InboundSpi]) -> Informational {
 /// R-U-THERE (RFC 3706 §5.3).
 pub(super) fn dpd_request(cookies: Cookies, number: u32) -> Informational {
     dpd(cookies, R_U_THERE, number)
+}
+
+/// R-U-THERE in a datagram of so many octets, or as few less as whole cipher blocks allow, and how many it has.
+pub(super) fn path_probe(sa: &IsakmpSa, number: u32, octets: u16) -> Option<(Informational, u16)> {
+    let around = fragment::around(&sa.path);
+    let (message, contents) = sa.whole_blocks(usize::from(octets).checked_sub(around)?)?;
+    let with_data = |data: usize| {
+        let mut words = dpd_request(sa.cookies, number);
+        // RFC 2408 §3.14.1: a status type for private use. It stands behind the question: some look at the first notify only.
+        words.notifies.extend(notify(sa.cookies, PATH_PROBE, vec![0; data]).notifies);
+        words
+    };
+    let data = contents.checked_sub(with_data(0).contents().ok()?.octets.len())?;
+    Some((with_data(data), u16::try_from(message.checked_add(around)?).ok()?))
 }
 
 /// R-U-THERE-ACK.

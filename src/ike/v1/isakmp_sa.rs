@@ -16,6 +16,7 @@ use crate::ike::v1::message::Hashed;
 use crate::ike::v1::protect::Cipher;
 use crate::ike::v1::vendor::PeerCapabilities;
 use crate::ike::wire::chain::Contents;
+use crate::ike::wire::header::HEADER_LEN;
 use crate::ike::wire::registry;
 use crate::ike::wire::writer::Writer;
 use crate::sa::handover::Unrestorable;
@@ -25,6 +26,9 @@ use crate::time::Instant;
 
 /// So many message IDs are remembered; older ones are forgotten.
 const MOST_REMEMBERED: usize = 1024;
+
+/// Before each payload's body.
+const GENERIC_HEADER: usize = 4;
 
 /// Made by the check of HASH_R only, in this process or in the one that handed the SA over.
 #[derive(Debug)]
@@ -231,6 +235,14 @@ impl IsakmpSa {
         let sealed = self.cipher.seal(&header, iv, &contents).ok();
         contents.octets.zeroize();
         sealed
+    }
+
+    /// The longest message of whole cipher blocks that is no longer than this, and how many octets of contents with a HASH before them fill it.
+    pub(super) fn whole_blocks(&self, longest: usize) -> Option<(usize, usize)> {
+        let blocks = longest.checked_sub(HEADER_LEN)?.checked_div(self.cipher.block_len())?;
+        let text = blocks.checked_mul(self.cipher.block_len())?;
+        let hash = GENERIC_HEADER.checked_add(self.suite.prf.output_len())?;
+        Some((HEADER_LEN.checked_add(text)?, text.checked_sub(hash)?))
     }
 
     /// Decrypts a message; `rest` is what follows the header.

@@ -73,7 +73,7 @@ fn k1_016_silence_leads_to_a_question_that_is_repeated_and_then_to_the_end() {
                 assert!(silent > Duration::from_secs(59) && silent < Duration::from_secs(61), "{silent:?}");
                 break;
             }
-            Due::Nothing => panic!("the deadline was reached"),
+            other => panic!("the deadline was reached, and {other:?}"),
         }
     }
     // A repetition has the number that it had; the next one goes behind it.
@@ -159,6 +159,55 @@ fn k1_016_what_was_not_acknowledged_is_not_skipped_by_the_next_question() {
     assert_eq!(dpd.ask(at(100), POLICY, &mut random), [0, 1]);
     assert!(dpd.acknowledged(1));
     assert_eq!(dpd.ask(at(200), POLICY, &mut random), [2]);
+}
+
+#[test]
+fn t_07_an_answer_says_that_a_long_question_arrived_if_and_only_if_one_did() {
+    // Bit n of each: whether the n-th sending of ours, and the n-th answer, is lost; and whether the path carries long ones at all.
+    let patterns = (0..8_u32).flat_map(|one| (0..8_u32).map(move |other| (one, other)));
+    for ((questions_lost, answers_lost), carries) in patterns.flat_map(|lost| [(lost, true), (lost, false)]) {
+        let mut random = Fixed(0x11);
+        let (mut dpd, liveness, mut gateway) = (Dpd::new(&mut random), liveness(), Strict::default());
+        // The answer to this one is on its way for long.
+        let late = dpd.ask(at(0), POLICY, &mut random)[0];
+        assert!(gateway.answers(late));
+        dpd.heard();
+        let mut now = at(0);
+        let mut numbers = dpd.ask_long(now, 1500, &mut random).unwrap();
+        let mut outcomes = Vec::new();
+        for sending in 0.. {
+            let arrives = |number| questions_lost >> sending & 1 == 0 && (carries || dpd.length(number).is_none());
+            let answers: Vec<_> =
+                numbers.iter().filter(|number| arrives(**number) && gateway.answers(**number)).collect();
+            let returned = answers.into_iter().filter(|_| answers_lost >> sending & 1 == 0);
+            for number in returned.chain(if sending == 3 { Some(&late) } else { None }) {
+                outcomes.extend(dpd.outcome(*number).filter(|_| dpd.acknowledged(*number)));
+            }
+            if dpd.question.is_none() {
+                break;
+            }
+            now = dpd.deadline(&liveness).unwrap().at;
+            numbers = match dpd.handle_timeout(now, &liveness, &mut random) {
+                Due::Ask(numbers) | Due::AskLong(numbers) => numbers,
+                other => panic!("{other:?}: lost {questions_lost:03b}, {answers_lost:03b}, {carries}"),
+            };
+        }
+        assert_eq!(outcomes, [(1500, if carries { Probed::Arrived } else { Probed::Lost })]);
+    }
+}
+
+#[test]
+fn t_07_without_a_number_that_never_was_short_nothing_is_asked_about_the_path() {
+    let mut random = Fixed(0);
+    let mut dpd = Dpd::new(&mut random);
+    for _ in 0..8 {
+        dpd.ask(at(0), POLICY, &mut random);
+        assert_eq!(dpd.ask_long(at(0), 1500, &mut random), Err(Probed::Interrupted));
+        dpd.heard();
+    }
+    assert_eq!(dpd.ask_long(at(0), 1500, &mut random), Err(Probed::Impossible));
+    assert!(dpd.acknowledged(7));
+    assert_eq!(dpd.ask_long(at(0), 1500, &mut random), Ok(vec![8]));
 }
 
 #[test]

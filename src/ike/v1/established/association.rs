@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ike::action::{Event, Probed};
 use crate::ike::context::Context;
 use crate::ike::v1::answers::Answers;
 use crate::ike::v1::dpd::Dpd;
 use crate::ike::v1::header::Cookies;
+use crate::ike::v1::informational::{self, dpd_request, path_probe};
 use crate::ike::v1::isakmp_sa::{IsakmpSa, IsakmpSaState};
 use crate::ike::v1::message::Informational;
 use crate::ike::v1::opening::{farewell, tell};
@@ -70,6 +72,39 @@ impl Association {
             return;
         }
         tell(ctx, &mut self.sa, content);
+    }
+
+    /// The same, of a message that is lost rather than cut.
+    fn inform_whole(&mut self, ctx: &mut Context<'_>, content: &Informational) {
+        if let Some(message) = informational::seal(&mut self.sa, ctx.random, content).filter(|_| !self.deleted) {
+            ctx.transmit_whole(self.sa.path, message);
+        }
+    }
+
+    /// Sends an R-U-THERE with each of these numbers, in order. Those of a question about the path are long.
+    pub(super) fn ask(&mut self, ctx: &mut Context<'_>, numbers: &[u32]) {
+        for number in numbers {
+            let long = self.dpd.length(*number).and_then(|octets| path_probe(&self.sa, *number, octets));
+            match long {
+                Some((words, _)) => self.inform_whole(ctx, &words),
+                None => self.inform(ctx, &dpd_request(self.sa.cookies, *number)),
+            }
+        }
+    }
+
+    /// Asks whether the path carries a datagram of so many octets. Otherwise why not.
+    pub(super) fn ask_path(&mut self, ctx: &mut Context<'_>, octets: u16) -> Result<(), Probed> {
+        let (_, octets) = path_probe(&self.sa, 0, octets).ok_or(Probed::Impossible)?;
+        let numbers = self.dpd.ask_long(ctx.now, octets, ctx.random)?;
+        self.ask(ctx, &numbers);
+        Ok(())
+    }
+
+    /// A question about the path comes to nothing.
+    pub(super) fn interrupt_probe(&mut self, ctx: &mut Context<'_>) {
+        if let Some(octets) = self.dpd.interrupt() {
+            ctx.event(Event::PathProbed { octets, outcome: Probed::Interrupted });
+        }
     }
 
     /// Whether the gateway can be asked for a sign of life (RFC 3706 §5.1).

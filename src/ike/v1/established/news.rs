@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::ike::action::{DropReason, Failure};
+use crate::ike::action::{DropReason, Event, Failure, Probed};
 use crate::ike::context::Context;
 use crate::ike::v1::dpd::{Asked, Due};
 use crate::ike::v1::established::quick_modes::Name;
 use crate::ike::v1::established::{Established, Flow};
 use crate::ike::v1::header::Cookies;
-use crate::ike::v1::informational::{News, Subject, dpd_ack, dpd_request};
+use crate::ike::v1::informational::{News, Subject, dpd_ack};
 use crate::ike::v1::notify::NotifyKind;
 use crate::sa::spi::OutboundSpi;
 use crate::time::Instant;
@@ -94,8 +94,12 @@ impl Established {
 
     fn receive_acknowledgement(&mut self, ctx: &mut Context<'_>, cookies: Cookies, number: u32) {
         let Some(association) = self.association_mut(cookies) else { return };
+        let probed = association.dpd.outcome(number);
         if !association.dpd.acknowledged(number) {
             return ctx.dropped(DropReason::Unacceptable);
+        }
+        if let Some((octets, outcome)) = probed {
+            ctx.event(Event::PathProbed { octets, outcome });
         }
         self.sign_came(ctx);
     }
@@ -109,8 +113,21 @@ impl Established {
     pub(super) fn probe(&mut self, ctx: &mut Context<'_>) {
         if self.can_ask() {
             self.liveness.asked();
+            self.current.interrupt_probe(ctx);
             let numbers = self.current.dpd.ask(ctx.now, self.liveness.question(), ctx.random);
-            self.ask(ctx, &numbers);
+            self.current.ask(ctx, &numbers);
+        }
+    }
+
+    /// Somebody wants to know whether the path carries so many octets. A question that is open means life or death, and is not disturbed.
+    pub(super) fn probe_path(&mut self, ctx: &mut Context<'_>, octets: u16) {
+        let asked = match (self.current.sa.capabilities.dpd, self.can_ask()) {
+            (false, _) => Err(Probed::Impossible),
+            (true, false) => Err(Probed::Interrupted),
+            (true, true) => self.current.ask_path(ctx, octets),
+        };
+        if let Err(outcome) = asked {
+            ctx.event(Event::PathProbed { octets, outcome });
         }
     }
 
@@ -125,16 +142,19 @@ impl Established {
                 if let Some((sent, waited)) = self.current.dpd.unanswered(ctx.now) {
                     self.liveness.unanswered(ctx.now, sent, waited);
                 }
-                self.ask(ctx, &numbers);
+                self.current.ask(ctx, &numbers);
+                Flow::Continue(())
+            }
+            Due::AskLong(numbers) => {
+                self.current.ask(ctx, &numbers);
+                Flow::Continue(())
+            }
+            Due::Unanswerable(octets) => {
+                ctx.event(Event::PathProbed { octets, outcome: Probed::Impossible });
                 Flow::Continue(())
             }
             Due::Dead { silent } => Flow::Break(Failure::PeerDead { silent }),
         }
-    }
-
-    fn ask(&mut self, ctx: &mut Context<'_>, numbers: &[u32]) {
-        let cookies = self.current.sa.cookies;
-        numbers.iter().for_each(|number| self.current.inform(ctx, &dpd_request(cookies, *number)));
     }
 
     /// The gateway lives: a fresh, authentic message or packet came.
@@ -191,6 +211,7 @@ impl Established {
     /// The children live as long as there is, or will be, an ISAKMP SA.
     fn current_deleted(&mut self, ctx: &mut Context<'_>) -> Flow {
         self.current.deleted = true;
+        self.current.interrupt_probe(ctx);
         let cookies = self.current.sa.cookies;
         self.forget_quick_modes(ctx, cookies);
         if let Some(mut older) = self.older.pop() {

@@ -232,6 +232,7 @@ impl Established {
         let Renewal { made, began, .. } = std::mem::replace(&mut self.renewal, renewed);
         // Whoever restarted without memory opens a new SA like any other, and answers for it from now on; of the children it knows nothing.
         let is_proven = self.liveness.silence(ctx.now) <= ctx.now.since(began).saturating_add(FRESH);
+        self.current.interrupt_probe(ctx);
         let mut old = std::mem::replace(&mut self.current, Association::new(ctx, sa, answers));
         old.delete_at = Some(ctx.now.after(OLD_SA_TIME));
         if old.deleted {

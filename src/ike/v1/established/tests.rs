@@ -8,4 +8,5 @@ mod kit;
 mod lifetimes;
 mod making;
 mod news;
+mod path_probe;
 mod replacing;

@@ -10,7 +10,7 @@ use crate::crypto::dh::{EphemeralSecret, Group};
 use crate::crypto::prf::Prf;
 use crate::crypto::random::{Random, SeededRandom};
 use crate::crypto::secret::Secret;
-use crate::ike::action::{Action, Command, Configuration, DropReason, Event, Failure};
+use crate::ike::action::{Action, Command, Configuration, DropReason, Event, Failure, Outer, Transmit};
 use crate::ike::context::Context;
 use crate::ike::identity::Identity;
 use crate::ike::profile::{AddressRequest, ChildProfile, Ikev1, Phase1Mode, Profile, Protocol, RetransmissionPolicy};
@@ -163,6 +163,8 @@ pub(super) struct Client {
     pub(super) now: Instant,
     /// In order.
     pub(super) done: Vec<Deed>,
+    /// Of the messages that were sent, those that may not be cut.
+    pub(super) whole: Vec<Vec<u8>>,
 }
 
 /// What a session wanted done.
@@ -183,8 +185,14 @@ impl Client {
     }
 
     pub(super) fn with(profile: Profile, capabilities: PeerCapabilities, lifetime: Option<Duration>) -> Self {
-        let mut client =
-            Self { profile, random: SeededRandom::new(7), state: None, now: Instant::START, done: Vec::new() };
+        let mut client = Self {
+            profile,
+            random: SeededRandom::new(7),
+            state: None,
+            now: Instant::START,
+            done: Vec::new(),
+            whole: Vec::new(),
+        };
         let opened = Opened {
             settings: settings(),
             sa: isakmp_sa(1, capabilities, lifetime),
@@ -203,6 +211,10 @@ impl Client {
         let mut outbox = VecDeque::new();
         let mut ctx = Context { now: self.now, profile: &self.profile, random: &mut self.random, outbox: &mut outbox };
         self.state = Some(act(&mut ctx, self.state.take()));
+        self.whole.extend(outbox.iter().filter_map(|action| match action {
+            Action::Transmit(Transmit { message, outer: Outer::Whole, .. }) => Some(message.clone()),
+            _ => None,
+        }));
         self.done.extend(outbox.into_iter().map(|action| match action {
             Action::Transmit(transmit) => Deed::Sent(transmit.message),
             Action::Data(DataCommand::InstallInbound { sa, .. }) => Deed::Installed(sa),
