@@ -119,7 +119,7 @@ fn t_07_a_path_that_shrinks_under_a_transfer_and_grows_again_is_followed_though_
 }
 
 #[test]
-fn t_07_the_same_with_ikev1() {
+fn t_07_a_path_that_shrinks_and_grows_again_is_followed_with_ikev1_too() {
     shrinks_and_grows(GatewayConfig::ikev1(), VpndConfig::ikev1());
 }
 
