@@ -243,7 +243,7 @@ impl<P: Protocol> Scene<P> {
     fn hear(&mut self, path: Path, message: &[u8]) {
         let marker: &[u8] = if path.framing == Framing::Marked { &[0; 4] } else { &[] };
         let octets = [marker, message].concat();
-        let datagram = Datagram { source: path.remote, destination: path.local, octets };
+        let datagram = Datagram { source: path.remote, destination: path.local, octets, whole: false };
         self.invariants.client_received(self.now, &datagram);
         self.session.handle_datagram(self.now, path, message);
         self.settle();
@@ -300,7 +300,7 @@ impl<P: Protocol> Scene<P> {
     fn transmit(&mut self, path: Path, message: &[u8]) {
         let marker: &[u8] = if path.framing == Framing::Marked { &[0; 4] } else { &[] };
         let octets = [marker, message].concat();
-        let datagram = Datagram { source: path.local, destination: path.remote, octets };
+        let datagram = Datagram { source: path.local, destination: path.remote, octets, whole: false };
         self.invariants.client_sent(self.now, &datagram, self.gateway.authenticated(), self.progress.ended);
         if !self.loses {
             self.gateway.handle_datagram(self.now, &datagram);

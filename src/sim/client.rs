@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::crypto::random::{Random, SeededRandom};
 use crate::esp::dataplane::{Applied, Arrival, Batch, InboundPath, OutboundPath, split};
+use crate::ike::action::Outer;
 use crate::sa::path::{Framing, Path};
 use crate::time::Instant;
 use crate::tunnel::progress::Progress;
@@ -31,6 +32,10 @@ pub struct Client {
     next_port: u16,
     /// What names stand for.
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// What it knows its first link to carry, IP header included: only if it does, it asks what the path carries.
+    pub first_link: Option<u16>,
+    /// What it was told last that the path carries.
+    pub follows: Option<u16>,
     /// What it told people, with the time.
     pub told: Vec<(Instant, Progress)>,
     /// Inner packets that came through the tunnel.
@@ -57,6 +62,8 @@ impl Client {
             socket: None,
             next_port: 40_000,
             names: BTreeMap::new(),
+            first_link: None,
+            follows: None,
             told: Vec::new(),
             delivered: Vec::new(),
             outbox: Vec::new(),
@@ -153,7 +160,7 @@ impl Client {
         if let Some(local) = self.socket {
             for sealed in self.batch.sealed() {
                 let octets = sealed.datagram.to_vec();
-                self.outbox.push(Datagram { source: local, destination: sealed.path.remote, octets });
+                self.outbox.push(Datagram { source: local, destination: sealed.path.remote, octets, whole: true });
             }
         }
         self.settle(now);
@@ -217,7 +224,12 @@ impl Client {
                 self.socket = Some(local);
                 self.tunnel.handle_bound(now, remote, Ok(local));
             }
-            TunnelAction::LookAtLink { .. } | TunnelAction::FollowPath { .. } => {}
+            TunnelAction::LookAtLink { remote } => {
+                if let Some(octets) = self.first_link {
+                    self.tunnel.handle_link(now, remote, octets);
+                }
+            }
+            TunnelAction::FollowPath { octets, .. } => self.follows = Some(octets),
             TunnelAction::Transmit(transmit) => {
                 let marker: &[u8] = match transmit.path.framing {
                     Framing::Bare => &[],
@@ -225,7 +237,8 @@ impl Client {
                 };
                 let octets = [marker, &transmit.message].concat();
                 let source = SocketAddr::new(self.address, transmit.path.local.port());
-                self.outbox.push(Datagram { source, destination: transmit.path.remote, octets });
+                let whole = transmit.outer == Outer::Whole;
+                self.outbox.push(Datagram { source, destination: transmit.path.remote, octets, whole });
             }
             TunnelAction::Data(command) => {
                 let (outbound, inbound) = split(command);
@@ -236,7 +249,12 @@ impl Client {
                     let applied = self.outbound.apply(now, command).expect("derived keys fit");
                     if let Applied::SendKeepalive(path) = applied {
                         let octets = vec![0xff];
-                        self.outbox.push(Datagram { source: path.local, destination: path.remote, octets });
+                        self.outbox.push(Datagram {
+                            source: path.local,
+                            destination: path.remote,
+                            octets,
+                            whole: true,
+                        });
                     }
                 }
             }

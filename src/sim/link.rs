@@ -58,6 +58,8 @@ pub struct Link {
     random: SeededRandom,
     /// How bad it is now.
     pub quality: Quality,
+    /// Longer datagrams that may not be cut are lost without a word; in octets, IP header included.
+    pub longest: Option<u16>,
     faults: BTreeMap<u64, Fault>,
     carried: u64,
     nat: Option<Nat>,
@@ -68,7 +70,16 @@ pub struct Link {
 impl Link {
     pub fn new(seed: u64, quality: Quality, nat: Option<Nat>) -> Self {
         let random = SeededRandom::new(seed);
-        Self { random, quality, faults: BTreeMap::new(), carried: 0, nat, on_the_way: BTreeMap::new(), order: 0 }
+        Self {
+            random,
+            quality,
+            longest: None,
+            faults: BTreeMap::new(),
+            carried: 0,
+            nat,
+            on_the_way: BTreeMap::new(),
+            order: 0,
+        }
     }
 
     /// The datagram with this number, counted from zero, suffers this.
@@ -95,6 +106,12 @@ impl Link {
         }
     }
 
+    fn swallows(&self, datagram: &Datagram) -> bool {
+        let ip = if datagram.destination.is_ipv4() { 20 } else { 40 };
+        let length = ip + 8 + datagram.octets.len();
+        datagram.whole && self.longest.is_some_and(|longest| length > usize::from(longest))
+    }
+
     fn chance(&mut self, of_a_thousand: u32) -> bool {
         self.number(1000) < u64::from(of_a_thousand)
     }
@@ -110,6 +127,9 @@ impl Link {
         let Some(mut datagram) = self.translate(datagram) else { return };
         let fault = self.faults.get(&self.carried).copied();
         self.carried += 1;
+        if self.swallows(&datagram) {
+            return;
+        }
         let mut delay =
             self.quality.delay + Duration::from_nanos(self.number(self.quality.jitter.as_nanos() as u64 + 1));
         let is_esp = datagram.octets.len() > 4 && !datagram.octets.starts_with(&[0; 4]);

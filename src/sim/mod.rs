@@ -36,6 +36,8 @@ pub struct Datagram {
     pub destination: SocketAddr,
     /// What UDP carries.
     pub octets: Vec<u8>,
+    /// It has DF: where it is too long for the link, it is lost rather than cut.
+    pub whole: bool,
 }
 
 /// The other side of a story, whichever protocol it speaks.

@@ -309,7 +309,8 @@ impl<G: Peer> World<G> {
         let mut octets = vec![0; length];
         SeededRandom::new(seed).fill(&mut octets);
         let Some(destination) = self.client.socket() else { return };
-        self.link.inject(self.now.after(Duration::from_millis(1)), Datagram { source, destination, octets });
+        self.link
+            .inject(self.now.after(Duration::from_millis(1)), Datagram { source, destination, octets, whole: false });
     }
 
     /// What the client told people, in short.
@@ -428,7 +429,12 @@ impl Attacker {
     }
 
     fn forgery(&mut self, datagram: &Datagram) -> Datagram {
-        let answer = |octets: Vec<u8>| Datagram { source: datagram.destination, destination: datagram.source, octets };
+        let answer = |octets: Vec<u8>| Datagram {
+            source: datagram.destination,
+            destination: datagram.source,
+            octets,
+            whole: false,
+        };
         let bare = datagram.destination.port() == 500 || datagram.source.port() == 500;
         match self.number(5) {
             0 => {

@@ -55,7 +55,7 @@ fn flood<G: Peer>(mut world: World<G>, seed: u64) {
             Sender::Stranger => (IpAddr::V4(Ipv4Addr::new(203, 0, 113, 99)), 4500).into(),
         };
         let name = kind.name.clone();
-        for answer in world.strike(&Datagram { source, destination: path.local, octets }) {
+        for answer in world.strike(&Datagram { source, destination: path.local, octets, whole: false }) {
             assert_eq!(answer.destination.ip(), GATEWAY, "{name} was answered to a stranger");
             *answered.entry(answer.destination).or_default() += 1;
         }

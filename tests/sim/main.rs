@@ -10,6 +10,7 @@ mod ikev1;
 mod ikev2;
 mod memory;
 mod network;
+mod path;
 mod roaming;
 mod stories;
 mod succession;

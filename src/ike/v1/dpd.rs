@@ -21,6 +21,9 @@ use crate::time::Instant;
 /// So many numbers may be without answer at once; no more are begun then.
 const MOST_OPEN: u32 = 8;
 
+/// So many numbers of one question go out in long messages: a strict gateway whose answers to all of them are lost counts as one that had none.
+const MOST_LONG: u32 = 3;
+
 /// Long it is sent five times within two seconds, and given one more: of two links that lose every third datagram, few questions are lost without
 /// reason.
 const LONG: RetransmissionPolicy = RetransmissionPolicy {
@@ -225,7 +228,9 @@ impl Dpd {
     /// RFC 3706 §6.2: each new number is one more than the last.
     fn numbers(&mut self) -> Vec<u32> {
         let open = self.unused.wrapping_sub(self.open);
-        if open < MOST_OPEN {
+        let long = self.question.as_ref().and_then(|question| question.probe).filter(|probe| !probe.is_short);
+        let is_enough = long.is_some_and(|probe| self.unused.wrapping_sub(probe.first) >= MOST_LONG);
+        if open < MOST_OPEN && !is_enough {
             self.unused = self.unused.wrapping_add(1);
         }
         let open = self.unused.wrapping_sub(self.open);

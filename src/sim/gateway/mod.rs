@@ -461,7 +461,7 @@ impl Gateway {
     fn send(&mut self, port: u16, destination: SocketAddr, octets: Vec<u8>) {
         let source = self.here.unwrap_or(self.settings.address);
         if !self.settings.dead.contains(&source) {
-            self.outbox.push(Datagram { source: (source, port).into(), destination, octets });
+            self.outbox.push(Datagram { source: (source, port).into(), destination, octets, whole: false });
         }
     }
 

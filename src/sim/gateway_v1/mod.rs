@@ -382,7 +382,7 @@ impl Gateway {
     }
 
     fn send(&mut self, port: u16, destination: SocketAddr, octets: Vec<u8>) {
-        let datagram = Datagram { source: (self.settings.address, port).into(), destination, octets };
+        let datagram = Datagram { source: (self.settings.address, port).into(), destination, octets, whole: false };
         if self.impaired(&Impairment::Twice) {
             self.outbox.push(datagram.clone());
         }

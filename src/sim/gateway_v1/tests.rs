@@ -71,7 +71,7 @@ impl Script {
     fn raw(&mut self, octets: Vec<u8>) -> Option<Vec<u8>> {
         let source = SocketAddr::new(CLIENT.into(), 40_000);
         let destination = SocketAddr::new(crate::sim::world::GATEWAY, self.port);
-        self.gateway.handle_datagram(self.now, &Datagram { source, destination, octets })
+        self.gateway.handle_datagram(self.now, &Datagram { source, destination, octets, whole: false })
     }
 
     fn received(&mut self) -> Vec<Vec<u8>> {
@@ -155,6 +155,7 @@ impl Script {
                 source: (crate::sim::world::GATEWAY, 4500).into(),
                 destination: (CLIENT, 40_000).into(),
                 octets: [&[0; 4], more.as_slice()].concat(),
+                whole: false,
             });
         }
     }

@@ -165,6 +165,7 @@ fn k1_016_what_was_not_acknowledged_is_not_skipped_by_the_next_question() {
 fn t_07_an_answer_says_that_a_long_question_arrived_if_and_only_if_one_did() {
     // Bit n of each: whether the n-th sending of ours, and the n-th answer, is lost; and whether the path carries long ones at all.
     let patterns = (0..8_u32).flat_map(|one| (0..8_u32).map(move |other| (one, other)));
+    let patterns = patterns.filter(|(questions, answers)| questions.count_ones() + answers.count_ones() < MOST_LONG);
     for ((questions_lost, answers_lost), carries) in patterns.flat_map(|lost| [(lost, true), (lost, false)]) {
         let mut random = Fixed(0x11);
         let (mut dpd, liveness, mut gateway) = (Dpd::new(&mut random), liveness(), Strict::default());
