@@ -1,5 +1,7 @@
 //! Runs one tunnel: gives it time, names, datagrams and signals, and carries out what it wants done. It knows no protocol rule.
 
+mod actions;
+mod fit;
 mod handover;
 mod reload;
 
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{self, Children, Config, Secrets};
+use crate::config::{Config, Secrets};
 use crate::crypto::random::Random;
 use crate::daemon::control::{Call, Control, Request};
 use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, Halves};
@@ -24,27 +26,21 @@ use crate::daemon::rivals::Rivals;
 use crate::daemon::source::Source;
 use crate::daemon::start::{StartError, open_control, open_sockets};
 use crate::daemon::status;
-use crate::esp::mtu::tunnel_mtu;
-use crate::ike::action::{ChildUp, Outer, Transmit};
+use crate::ike::action::ChildUp;
 use crate::io::batch::Gateway;
 use crate::io::tun::Tun;
 use crate::os::clock::Clock;
 use crate::os::host::Host;
 use crate::os::network::NetworkWatch;
-use crate::os::plan::{DefaultRoute, HostPlan, HostSettings, KillSwitch, Outside, Routes, Step, TunnelFacts};
+use crate::os::plan::{HostPlan, HostSettings};
 use crate::os::random::OsRandom;
-use crate::os::resolve::resolve;
 use crate::os::watch::{News, Watch};
-use crate::sa::command::DataReport;
 use crate::time::Instant;
+use crate::tunnel::Tunnel;
 use crate::tunnel::progress::Progress;
-use crate::tunnel::settings::IKE_PORT;
-use crate::tunnel::{Tunnel, TunnelAction};
 
+use fit::host_settings;
 use reload::{AskedBy, Job, Reloads};
-
-/// How long a name may take.
-const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// News of the network come in swarms. One look at so many of them is enough; those that come later are looked at again.
 const NETWORK_SETTLES: Duration = Duration::from_millis(100);
@@ -150,13 +146,12 @@ async fn start(
     let clock = Clock::start();
     let sockets = open_sockets(config)?;
     let device = Tun::open(config.device())?;
-    let name = device.name().to_owned();
+    let host_settings = host_settings(config, device.name());
     // What can fail comes before the subnets are closed. No SA is installed yet: what the threads read is dropped.
     let signals = Signals::listen().map_err(StartError::Signals)?;
     let (data, events) =
         DataPlane::start(device, sockets, clock, Halves::empty(&mut OsRandom)).map_err(StartError::Threads)?;
     let control = open_control(config, &options.state_directory)?;
-    let host_settings = host_settings(config, &name);
     let closed = HostPlan::closed(&host_settings);
     let (host, repaired) = Host::open(&options.state_directory, config.device(), &closed).await?;
     if repaired > 0 {
@@ -180,34 +175,7 @@ async fn start(
     }
     let settings = Arc::new(config.tunnel_settings(secrets));
     let tunnel = Tunnel::new(settings, Box::new(OsRandom), fork, clock.now());
-    let give_up = options.wait.map(|wait| clock.now().after(wait));
-    let driver = Driver {
-        reloads: Reloads::new(options.source.clone(), config, &options.files),
-        watch: watch(config),
-        config,
-        log: options.log,
-        fitted: Vec::new(),
-        is_on_terminal: std::io::stdout().is_terminal(),
-        clock,
-        tunnel,
-        data,
-        host,
-        host_settings,
-        control,
-        rivals: Rivals::default(),
-        tell,
-        lookup: None,
-        gateways: Vec::new(),
-        give_up,
-        trouble: None,
-        outcome: None,
-        path: None,
-        smaller_path_told: None,
-        network_changed: None,
-        slept: Duration::ZERO,
-        handing: None,
-        state_directory: options.state_directory.clone(),
-    };
+    let driver = Driver::new(config, options, tell, Parts { clock, tunnel, data, host, control });
     Ok(driver.run(events, signals).await)
 }
 
@@ -270,7 +238,48 @@ struct Driver<'a> {
     state_directory: PathBuf,
 }
 
-impl Driver<'_> {
+/// What a driver drives.
+struct Parts {
+    clock: Clock,
+    tunnel: Tunnel,
+    data: DataPlane,
+    host: Host,
+    control: Option<Control>,
+}
+
+impl<'a> Driver<'a> {
+    /// One whose tunnel is not up, and which has spoken to no gateway.
+    fn new(config: &'a mut Config, options: &RunOptions, tell: &'a mut Tell<'a>, parts: Parts) -> Self {
+        let Parts { clock, tunnel, data, host, control } = parts;
+        Self {
+            reloads: Reloads::new(options.source.clone(), config, &options.files),
+            watch: watch(config),
+            host_settings: host_settings(config, data.device().name()),
+            config,
+            log: options.log,
+            fitted: Vec::new(),
+            is_on_terminal: std::io::stdout().is_terminal(),
+            give_up: options.wait.map(|wait| clock.now().after(wait)),
+            clock,
+            tunnel,
+            data,
+            host,
+            control,
+            rivals: Rivals::default(),
+            tell,
+            lookup: None,
+            gateways: Vec::new(),
+            trouble: None,
+            outcome: None,
+            path: None,
+            smaller_path_told: None,
+            network_changed: None,
+            slept: Duration::ZERO,
+            handing: None,
+            state_directory: options.state_directory.clone(),
+        }
+    }
+
     async fn run(mut self, mut events: DataPlaneEvents, mut signals: Signals) -> Outcome {
         let mut network = NetworkWatch::start(&self.host_settings.device);
         if let Err(error) = &network {
@@ -409,168 +418,6 @@ impl Driver<'_> {
         self.outcome = Some(Outcome::GaveUp(self.trouble.take()));
     }
 
-    /// Carries out everything that the tunnel wants done, in order.
-    async fn settle(&mut self) {
-        loop {
-            if self.reloads.has_arrived() {
-                self.arrive().await;
-            }
-            let Some(action) = self.tunnel.poll_action() else { return };
-            match action {
-                TunnelAction::Resolve { name } => {
-                    self.lookup = Some(Box::pin(async move {
-                        let answer = resolve(&name, RESOLVE_LIMIT).await.map_err(|error| error.to_string());
-                        (name, answer)
-                    }));
-                }
-                TunnelAction::Bind { remote, port } => {
-                    let answer = self.bind(remote, port).await;
-                    self.tunnel.handle_bound(self.clock.now(), remote, answer);
-                }
-                TunnelAction::LookForPath { remote } => {
-                    let answer = self.local_towards(remote);
-                    self.tunnel.handle_path(self.clock.now(), answer);
-                }
-                TunnelAction::LookAtLink { remote } => {
-                    let octets = self.link_mtu(remote).await;
-                    self.tunnel.handle_link(self.clock.now(), remote, octets);
-                    // A route may say that the path behind the link carries less; so may ICMP, a while ago.
-                    if let Some(octets) = self.route_mtu(remote).filter(|routed| *routed < octets) {
-                        self.tunnel.handle_report(self.clock.now(), DataReport::PathMtu { octets });
-                    }
-                }
-                TunnelAction::FollowPath { remote, octets } => self.follow_path(remote, octets).await,
-                TunnelAction::Transmit(transmit) => {
-                    // What does not leave now is repeated by IKE.
-                    if let Err(error) = self.transmit(&transmit).await {
-                        tracing::debug!(%error, remote = %transmit.path.remote, "an IKE message did not leave");
-                    }
-                }
-                TunnelAction::Data(command) => {
-                    if let Err(error) = self.data.apply(command).await {
-                        self.outcome.get_or_insert(Outcome::Broken(error.to_string()));
-                    }
-                }
-                TunnelAction::Configure(children) => {
-                    let answer = self.configure(&children).await;
-                    self.tunnel.handle_configured(self.clock.now(), answer);
-                }
-                TunnelAction::Progress(progress) => self.progress(progress),
-                TunnelAction::Closed { confirmed } => {
-                    self.outcome.get_or_insert(Outcome::Closed { confirmed });
-                }
-            }
-        }
-    }
-
-    async fn bind(&mut self, remote: IpAddr, port: u16) -> Result<std::net::SocketAddr, String> {
-        let local = self.local_towards(remote)?;
-        let outside = self.outside_with(Outside { gateway: remote, port: local.port() });
-        let steps = HostPlan::towards(&self.host_settings, &outside);
-        self.host.ensure(&steps).await.map_err(|error| error.to_string())?;
-        let bare_port = (port == IKE_PORT).then_some(IKE_PORT);
-        // Sessions that were there before are spoken to as before.
-        self.gateways.retain(|gateway| {
-            gateway.remote != remote && outside.iter().any(|outside| outside.gateway == gateway.remote)
-        });
-        self.gateways.push(Gateway { remote, local, bare_port });
-        self.data.admit(self.gateways.clone()).await.map_err(|error| error.to_string())?;
-        Ok(local)
-    }
-
-    /// Where all gateways are that are spoken to: this one and those of the sessions.
-    fn outside_with(&self, outside: Outside) -> Vec<Outside> {
-        let mut all = vec![outside];
-        let sessions = self.tunnel.outside().into_iter().map(|(gateway, port)| Outside { gateway, port });
-        sessions.for_each(|outside| {
-            if !all.contains(&outside) {
-                all.push(outside)
-            }
-        });
-        all
-    }
-
-    fn local_towards(&self, remote: IpAddr) -> Result<std::net::SocketAddr, String> {
-        let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
-        let socket = self.data.sockets().towards(remote).ok_or_else(|| format!("this host has no {family}"))?;
-        socket.local_towards(remote).map_err(|error| format!("no route to {remote} ({error})"))
-    }
-
-    async fn configure(&mut self, children: &[ChildUp]) -> Result<Progress, String> {
-        let child = children.first().ok_or("there is no child SA")?;
-        let remote: Vec<_> = children.iter().flat_map(|child| child.remote.clone()).collect();
-        let gateway = child.path.remote.ip();
-        let addresses = child.configuration.addresses.clone();
-        let path = match self.path.filter(|(remote, _)| *remote == gateway) {
-            Some((_, octets)) => octets,
-            None => self.link_mtu(gateway).await,
-        };
-        let mtu = self.config.mtu().or_else(|| smallest_mtu(children, path)).ok_or("there is no child SA")?;
-        let outside = self.outside_with(Outside { gateway, port: child.path.local.port() });
-        let facts = TunnelFacts { mtu, addresses: &addresses, remote: &remote, outside: &outside };
-        let plan = HostPlan::of(&self.host_settings, &facts);
-        for refusal in &plan.refused {
-            self.progress(Progress::Notice(refusal.to_string()));
-        }
-        self.host.apply(&plan).await.map_err(|error| error.to_string())?;
-        self.data.set_mtu(Some(mtu)).await.map_err(|error| error.to_string())?;
-        self.fitted = children.to_vec();
-        let routes = self.host.steps().filter_map(|step| match step {
-            Step::Route { destination, .. } => Some((destination.address(), destination.length())),
-            _ => None,
-        });
-        Ok(Progress::Routes { device: self.host_settings.device.clone(), mtu, routes: routes.collect() })
-    }
-
-    /// What the first link towards the gateway carries.
-    async fn link_mtu(&self, remote: IpAddr) -> u16 {
-        let link = self.host.link_mtu(remote).await.ok().flatten();
-        link.or_else(|| self.route_mtu(remote)).unwrap_or(DEFAULT_LINK_MTU).min(LARGEST_LINK_MTU)
-    }
-
-    /// What the kernel believes of the whole way.
-    fn route_mtu(&self, remote: IpAddr) -> Option<u16> {
-        self.data.sockets().towards(remote).and_then(|socket| socket.path_mtu(remote).ok())
-    }
-
-    /// Fits device, handshakes and datagrams to what the path carries. Connections stay.
-    async fn follow_path(&mut self, remote: IpAddr, octets: u16) {
-        self.path = Some((remote, octets));
-        if let Err(error) = self.data.set_longest(Some(octets)).await {
-            self.outcome.get_or_insert(Outcome::Broken(error.to_string()));
-        }
-        let children = self.tunnel.status().children;
-        let Some(fits) = smallest_mtu(&children, octets) else { return };
-        tracing::info!(%remote, octets, mtu = fits, "what the path to the gateway carries");
-        match self.config.mtu() {
-            Some(mtu) => {
-                if mtu > fits && self.smaller_path_told != Some(fits) {
-                    self.smaller_path_told = Some(fits);
-                    (self.tell)(
-                        self.config,
-                        &Progress::Notice(format!(
-                            "`[tun] mtu` is {mtu}, but the path to {remote} carries packets of {fits} octets in the tunnel: longer ones travel in \
-                         pieces, which is slow. Leave the key out to have the path followed, or set it to {fits}"
-                        )),
-                    );
-                }
-            }
-            None => {
-                if let Err(reason) = self.configure(&children).await {
-                    tracing::warn!(%reason, "the device's MTU could not be changed");
-                }
-            }
-        }
-    }
-
-    async fn transmit(&mut self, transmit: &Transmit) -> std::io::Result<()> {
-        let Transmit { path, message, outer } = transmit;
-        match outer {
-            Outer::MayBeCut => self.data.send_ike(path, message).await,
-            Outer::Whole => self.data.send_ike_whole(path, message).await,
-        }
-    }
-
     fn progress(&mut self, progress: Progress) {
         let text = (self.tell)(self.config, &progress);
         self.reloads.progress(self.config, &progress, text.as_deref());
@@ -599,35 +446,6 @@ impl Driver<'_> {
         }
     }
 }
-
-/// What the configuration asks of the host, for a device that is called `device`.
-fn host_settings(config: &Config, device: &str) -> HostSettings {
-    HostSettings {
-        device: device.to_owned(),
-        configured: config.routed_selectors(),
-        routes: match (config.routes(), config.children()) {
-            (false, _) => Routes::None,
-            (true, Children::Subnets) => Routes::Negotiated,
-            (true, Children::Any) => Routes::Configured,
-        },
-        default_route: if config.default_route() { DefaultRoute::Allowed } else { DefaultRoute::Refused },
-        kill_switch: match config.kill_switch() {
-            config::KillSwitch::Off => KillSwitch::Off,
-            config::KillSwitch::On(nftables) => KillSwitch::On(nftables),
-        },
-    }
-}
-
-/// What Ethernet carries; used where the kernel does not tell.
-const DEFAULT_LINK_MTU: u16 = 1500;
-/// A loopback device carries 64 KiB, and no path behind it does.
-const LARGEST_LINK_MTU: u16 = 9000;
-
-/// What fits into the datagrams of all children, whatever their suites are: they share the device.
-fn smallest_mtu(children: &[ChildUp], link: u16) -> Option<u16> {
-    children.iter().map(|child| tunnel_mtu(link, child.path.remote.ip(), child.suite.protection)).min()
-}
-
 /// Who makes the routes himself is not told of them.
 fn watch(config: &Config) -> Option<Watch> {
     if !config.routes() {
@@ -674,42 +492,5 @@ async fn sleep(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity, Protection};
-    use crate::ike::action::Configuration;
-    use crate::sa::command::ChildId;
-    use crate::sa::path::{Framing, Path};
-    use crate::sa::spi::{InboundSpi, OutboundSpi};
-    use crate::sa::suite::EspSuite;
-
-    fn child(protection: Protection) -> ChildUp {
-        ChildUp {
-            child: ChildId(1),
-            suite: EspSuite { protection, esn: false },
-            inbound: InboundSpi::new(0x1000).unwrap(),
-            outbound: OutboundSpi::new(0x1000).unwrap(),
-            local: Vec::new(),
-            remote: Vec::new(),
-            configuration: Configuration::default(),
-            path: Path {
-                local: ([192, 0, 2, 9], 40_000).into(),
-                remote: ([192, 0, 2, 1], 4500).into(),
-                framing: Framing::Marked,
-            },
-        }
-    }
-
-    #[test]
-    fn t_07_the_device_fits_the_child_that_carries_least() {
-        let gcm = child(Protection::Aead(Aead::AesGcm(AesKey::Aes256, GcmIcv::Sixteen)));
-        let sha512 = Protection::CbcHmac { encryption: Cbc::Aes(AesKey::Aes256), integrity: Integrity::HmacSha512_256 };
-        assert_eq!(smallest_mtu(&[gcm.clone(), child(sha512), gcm.clone()], 1500), Some(1406));
-        assert_eq!(smallest_mtu(&[gcm], 1500), Some(1438));
-        assert_eq!(smallest_mtu(&[], 1500), None);
     }
 }

@@ -1,15 +1,14 @@
 //! A running tunnel goes over to another process, or comes from one.
 
-use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Driver, Outcome, Reloads, RunOptions, Signals, Tell, fork, host_settings, watch};
+use super::fit::host_settings;
+use super::{Driver, Outcome, Parts, RunOptions, Signals, Tell, fork};
 use crate::config::{Config, Secrets};
 use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, Halves, Hold};
 use crate::daemon::handover::{Descriptors, Given, Marks, Offer, Pending, State, give, namespace};
-use crate::daemon::rivals::Rivals;
 use crate::daemon::start::{StartError, open_control};
 use crate::io::tun::Tun;
 use crate::io::udp::{UdpSocket, UdpSockets};
@@ -184,39 +183,22 @@ pub(super) async fn take_over(
         None
     });
     tell(config, &Progress::TookOver { process, waited, is_up, differing: differing.clone() });
-    let host_settings = host_settings(config, data.device().name());
-    if !is_up && let Err(error) = host.apply(&HostPlan::closed(&host_settings)).await {
-        tell(config, &Progress::Notice(format!("the host could not be set up as the configuration has it: {error}")));
+    if !is_up {
+        let closed = HostPlan::closed(&host_settings(config, data.device().name()));
+        if let Err(error) = host.apply(&closed).await {
+            let text = format!("the host could not be set up as the configuration has it: {error}");
+            tell(config, &Progress::Notice(text));
+        }
     }
     let now = clock.now();
-    let mut driver = Driver {
-        reloads: Reloads::new(options.source.clone(), config, &options.files),
-        watch: watch(config),
-        log: options.log,
-        fitted: if is_up { tunnel.status().children } else { Vec::new() },
-        is_on_terminal: std::io::stdout().is_terminal(),
-        config,
-        clock,
-        tunnel,
-        data,
-        host,
-        host_settings,
-        control,
-        rivals: Rivals::default(),
-        tell,
-        lookup: None,
-        gateways,
-        give_up: options.wait.filter(|_| !is_up).map(|wait| now.after(wait)),
-        trouble: None,
-        outcome: None,
-        path: None,
-        smaller_path_told: None,
-        // Nobody looked at the network meanwhile; and the gateway's answer shows that all goes on.
-        network_changed: Some(now),
-        slept: Duration::ZERO,
-        handing: None,
-        state_directory: options.state_directory.clone(),
-    };
+    let mut driver = Driver::new(config, options, tell, Parts { clock, tunnel, data, host, control });
+    driver.gateways = gateways;
+    if is_up {
+        driver.fitted = driver.tunnel.status().children;
+        driver.give_up = None;
+    }
+    // Nobody looked at the network meanwhile; and the gateway's answer shows that all goes on.
+    driver.network_changed = Some(now);
     driver.host.restore().await;
     let change = if differing.is_empty() { Change::InPlace } else { Change::Successor };
     let settings = Arc::clone(driver.tunnel.settings());

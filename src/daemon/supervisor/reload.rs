@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Driver, host_settings, watch};
+use super::fit::host_settings;
+use super::{Driver, watch};
 use crate::config::diff::{self, Difference, Takes, Values};
 use crate::config::report::escaped;
 use crate::config::{Config, Secrets};
