@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::gateway::{GatewayConfig, INSIDE};
+use crate::capture::Capture;
+use crate::gateway::{ADDRESS, GatewayConfig, INSIDE};
+use crate::killswitch::{Sender, in_clear, with_default_routes};
 use crate::lab::Lab;
+use crate::names::Names;
 use crate::vpnd::{VpndConfig, quoted};
 
 #[track_caller]
@@ -31,6 +34,43 @@ fn one_of_two_gateways_is_enough_ikev2() {
 #[test]
 fn one_of_two_gateways_is_enough_ikev1() {
     assert_one_of_two_is_enough(GatewayConfig::ikev1(), &VpndConfig::ikev1());
+}
+
+/// Its name leads to one gateway, and then, when that one is dead, to another.
+#[track_caller]
+fn assert_a_name_is_followed(gateway: GatewayConfig, config: &VpndConfig) {
+    let lab = Lab::open();
+    let client = with_default_routes(&lab);
+    let second = lab.client(1);
+    let names = Names::start(&second, &client, ADDRESS);
+    let named = |gateway: GatewayConfig| gateway.with("leftid", "gw.example.com");
+    let first = named(gateway.clone()).start(&lab);
+    named(gateway).start_at(&second);
+    let config = config.clone().with("gateway", "address", quoted("gw.example.com")).with("ike", "dpd", quoted("5s"));
+    let mut vpnd = config.up(&client);
+    assert!(client.reaches(INSIDE));
+    assert_eq!(first.sas().len(), 1, "the name leads to the first");
+
+    let outside = Capture::start(&client, "outer");
+    let sender = Sender::start(&client, "outer", &[INSIDE]);
+    names.lead_to(&second.address());
+    lab.silence();
+    first.kill();
+    vpnd.wait_for(&format!("the session with {} carries the traffic", second.address()));
+    assert!(client.gets_an_answer(INSIDE), "{}", vpnd.said());
+    drop(sender);
+    assert_eq!(in_clear(&outside.frames()), []);
+    vpnd.terminate();
+}
+
+#[test]
+fn a_name_that_leads_to_another_gateway_is_followed_ikev2() {
+    assert_a_name_is_followed(GatewayConfig::default(), &VpndConfig::default());
+}
+
+#[test]
+fn a_name_that_leads_to_another_gateway_is_followed_ikev1() {
+    assert_a_name_is_followed(GatewayConfig::ikev1(), &VpndConfig::ikev1());
 }
 
 #[track_caller]

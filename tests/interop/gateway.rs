@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::lab::Lab;
+use crate::lab::{Client, Lab};
 
 pub(crate) const PSK: &str = "an interoperable secret";
 pub(crate) const ADDRESS: &str = "192.0.2.1";
@@ -13,6 +14,7 @@ pub(crate) const INSIDE: &str = "10.250.0.5";
 pub(crate) const INSIDE_V6: &str = "fd00:250::5";
 
 /// `ipsec.conf` as the keywords of its `conn`, the secrets, and charon's own settings.
+#[derive(Clone)]
 pub(crate) struct GatewayConfig {
     unique_ids: &'static str,
     keywords: Vec<(&'static str, String)>,
@@ -113,12 +115,22 @@ impl GatewayConfig {
 
     /// Starts charon, and returns when it answers.
     pub(crate) fn start(self, lab: &Lab) -> Gateway<'_> {
-        let directory = lab.directory("gateway");
-        fs::write(directory.join("ipsec.conf"), self.text()).expect("ipsec.conf");
-        fs::write(directory.join("ipsec.secrets"), self.secrets).expect("ipsec.secrets");
-        fs::write(directory.join("charon.extra"), self.charon).expect("charon.extra");
+        self.write(&lab.directory("gateway"));
         lab.verb("gateway", &[]);
         Gateway { lab }
+    }
+
+    /// Starts charon in a client's place, as another gateway to the same network.
+    pub(crate) fn start_at(self, place: &Client<'_>) {
+        place.run("ip", &["address", "add", &format!("{INSIDE}/32"), "dev", "lo"]);
+        self.write(&place.directory());
+        place.lab.verb("initiator", &[place.name()]);
+    }
+
+    fn write(&self, directory: &Path) {
+        fs::write(directory.join("ipsec.conf"), self.text()).expect("ipsec.conf");
+        fs::write(directory.join("ipsec.secrets"), &self.secrets).expect("ipsec.secrets");
+        fs::write(directory.join("charon.extra"), &self.charon).expect("charon.extra");
     }
 
     fn text(&self) -> String {

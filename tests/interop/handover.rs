@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::capture::{self, Capture};
@@ -42,6 +43,14 @@ fn replace(client: &Client<'_>, config: &VpndConfig, old: &mut Vpnd) -> f64 {
     *old = new;
     let waited = line.split("waited ").nth(1).and_then(|rest| rest.split(' ').next()).expect("how long");
     waited.parse().expect("a number")
+}
+
+/// Starts `vpnd up` as in a container of its own: it sees no process of others, and is the first of its own.
+fn start_apart(client: &Client<'_>, config: &VpndConfig) -> Vpnd {
+    let mut command = client.command("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc", env!("CARGO_BIN_EXE_vpnd"), "up", "--config"]);
+    command.arg(config.write(client)).args(["--wait", "30", "--state-directory"]).arg(state_directory(client));
+    Vpnd::spawn(command)
 }
 
 /// The state of the host's network, without what the packet filter counted.
@@ -99,6 +108,33 @@ fn the_same_sas_go_on_in_a_new_process_and_no_packet_of_a_thousand_a_second_is_l
         gateway.wait_until_empty();
         assert_eq!(host_state(&client), before_all, "{name}: the new process knows what is to be taken back");
     }
+}
+
+/// Containers that share the network and the state directory, as those of one pod may: replacing one by the next is no cut.
+#[test]
+fn a_process_in_another_container_takes_over() {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let gateway = GatewayConfig::default().start(&lab);
+    let config = VpndConfig::default().with("security", "sandbox", r#""required""#);
+    let mut old = start_apart(&client, &config);
+    old.wait_until_up();
+    assert!(client.reaches(INSIDE));
+    let before = spis(&gateway);
+    let pings = Pings::start(&client, INSIDE);
+    std::thread::sleep(Duration::from_secs(1));
+    let mut new = start_apart(&client, &config);
+    new.wait_for("took over");
+    assert_eq!(old.wait_for_exit().code(), Some(0), "{}", old.said());
+    std::thread::sleep(Duration::from_secs(1));
+    pings.assert_none_lost(150);
+    assert_eq!(spis(&gateway), before, "the gateway sees no new SA");
+    // What was started is the process that waits for the container's.
+    let children = format!("/proc/{0}/task/{0}/children", new.id());
+    let first = fs::read_to_string(children).expect("its child");
+    assert!(Command::new("kill").args(["-TERM", first.trim()]).status().expect("kill runs").success());
+    assert_eq!(new.wait_for_exit().code(), Some(0), "{}", new.said());
+    gateway.wait_until_empty();
 }
 
 #[test]

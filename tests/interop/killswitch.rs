@@ -50,7 +50,7 @@ fn a_while(client: &Client<'_>) {
 }
 
 /// The frames in which the sender shows, in whatever way.
-fn in_clear(frames: &[Vec<u8>]) -> Vec<Frame> {
+pub(crate) fn in_clear(frames: &[Vec<u8>]) -> Vec<Frame> {
     let insides = [INSIDE, INSIDE_V6].map(|inside| match inside.parse().expect("an address") {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),

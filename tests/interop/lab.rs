@@ -113,6 +113,11 @@ impl Client<'_> {
         &self.name
     }
 
+    /// The namespace's own name.
+    pub(crate) fn namespace(&self) -> String {
+        self.lab.verb("namespace", &[&self.name]).trim().to_owned()
+    }
+
     /// The address on the gateway's link.
     pub(crate) fn address(&self) -> String {
         format!("192.0.2.{}", 10 + self.number)

@@ -15,6 +15,7 @@ mod gateway;
 mod grid;
 mod lab;
 mod load;
+mod names;
 mod vpnd;
 
 mod cleanup;
