@@ -375,6 +375,19 @@ fn without_privileges_up_ends_with_3_and_says_what_is_missing() {
 }
 
 #[test]
+fn every_command_of_the_service_is_one_of_ours() {
+    let unit = include_str!("../examples/vpnd@.service");
+    let commands: Vec<&str> =
+        unit.lines().filter_map(|line| line.split_once("/usr/bin/vpnd ")).map(|(_, rest)| rest).collect();
+    assert_eq!(commands.len(), 3, "to start, to reload, and to take over for a moment: {commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let ran = vpnd(&words);
+        assert_eq!(ran.code, Some(0), "{command}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn every_example_is_valid() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut seen = 0;
