@@ -61,7 +61,7 @@ impl fmt::Display for Missing {
             Layer::NoNewPrivileges => "no_new_privs could not be set",
             Layer::Capabilities => "capabilities could not be given up",
             Layer::Files => {
-                "files could not be closed off with Landlock (it is in Linux from 5.13 on, where it is switched on)"
+                "files could not be closed off with Landlock (it is in Linux from 5.13 on, where it is switched on and nothing around vpnd refuses it)"
             }
             Layer::Calls => "system calls could not be closed off with seccomp",
         };
