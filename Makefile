@@ -63,8 +63,9 @@ soak: deps build ## Lifetimes of 20 s and a ping every 10 ms: none may be lost (
 	scripts/soak.sh $(or $(SECONDS),600) $(or $(VERSION),2)
 
 .PHONY: flood
-flood: deps ## Ten million hostile datagrams at a live tunnel: memory, kept packets, answers to strangers (VPND_FLOOD=10000000; root)
+flood: deps ## Ten million hostile datagrams at a live tunnel: memory, kept packets, answers to strangers (VPND_FLOOD=10000000 UPDATE_DOCS=1; root)
 	cargo test --locked --release $(features) --test interop -- --ignored --exact flood::ten_million --nocapture
+	$(if $(UPDATE_DOCS),benches/reliability/figures.py block flood <"$(target)/tmp/flood.md")
 
 .PHONY: nightly
 nightly: ## What takes hours: 10,000 seeds, 30 days with 20 seeds, fuzzing for long, mutants (SEEDS=10000 MONTHS=20 SECONDS_EACH=600)
