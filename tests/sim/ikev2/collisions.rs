@@ -110,6 +110,24 @@ fn k2_127_a_request_that_comes_while_the_old_sa_is_deleted_is_put_off() {
     }
 }
 
+/// Our first rekey proves the group, and the gateway wants another one; meanwhile it rekeys by itself.
+#[test]
+fn k2_127_a_rekey_of_the_gateways_that_meets_the_proof_of_the_group_does_not_keep_the_tunnel_from_being_up() {
+    for after in 0..24 {
+        let mut scene = scene::plain(quick(), 1);
+        scene.client.profile.child.offers[0].pfs = vec![Group::Curve25519, Group::Ecp256];
+        scene.gateway.pfs = Some(Group::Ecp256);
+        let mut world = World::new(scene);
+        assert!(world.run_until(MINUTE, |world| world.gateway.child_count() > 0));
+        world.run(Duration::from_millis(after));
+        let now = world.now();
+        world.gateway.rekey_child(now);
+        world.touch();
+        assert!(world.run_until_up(MINUTE), "{after} ms: {:?}", world.told());
+        assert_eq!(pings(&mut world, 20), 20, "{after} ms");
+    }
+}
+
 /// Both sides rekey both kinds all the time, over a link that loses, doubles and reorders: whatever collides, the tunnel stays.
 fn storm(seed: u64, loss: u32) {
     let mut scene = scene::plain(quick(), seed);

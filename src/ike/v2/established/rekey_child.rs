@@ -64,10 +64,12 @@ impl Established {
     /// The request whose turn it is; `None` if it has become needless.
     pub(super) fn child_request(&mut self, ctx: &mut Context<'_>, request: Request) -> Option<Contents> {
         let child = self.child.as_ref()?;
-        let rekeyed = match request {
-            Request::RekeyChild => Some(child.to_rekey()?),
-            _ => None,
-        };
+        let rekeyed = child.to_rekey().filter(|_| request == Request::RekeyChild);
+        if request == Request::RekeyChild && rekeyed.is_none() {
+            // The peer's own rekey is in the way of ours, which would have been the proof.
+            self.conclude_verification(ctx, Shown::Nothing);
+            return None;
+        }
         let inbound = self.unused_spi(ctx);
         let child = self.child.as_ref()?;
         let offers = &ctx.profile.child.offers;
