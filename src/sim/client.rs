@@ -219,7 +219,7 @@ impl Client {
                 self.tunnel.handle_path(now, local);
             }
             TunnelAction::Bind { remote, .. } => {
-                self.next_port += 1;
+                self.next_port = self.next_port.checked_add(1).unwrap_or(40_001);
                 let local = SocketAddr::new(self.address, self.next_port);
                 self.socket = Some(local);
                 self.tunnel.handle_bound(now, remote, Ok(local));
