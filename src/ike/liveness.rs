@@ -104,6 +104,11 @@ impl Liveness {
         self.used_since.get_or_insert(now);
     }
 
+    /// Whether the peer is asked on our own account.
+    pub const fn asks(&self) -> bool {
+        self.interval.is_some()
+    }
+
     /// When to ask. An unused SA is asked half as often: nothing of ours is lost meanwhile, but the peer's side may want to reach us.
     pub fn due(&self) -> Option<Instant> {
         let interval = self.interval?;

@@ -7,6 +7,7 @@ pub mod handover;
 pub mod identity;
 pub mod liveness;
 pub mod nat;
+pub mod one_way;
 pub mod profile;
 mod proposal;
 pub mod retransmit;

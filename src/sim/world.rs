@@ -276,15 +276,26 @@ impl<G: Peer> World<G> {
 
     /// Sends one inner packet to a host behind the gateway; each answers whatever it gets.
     pub fn ping_to(&mut self, host: Ipv4Addr) {
+        if self.send_inner(host, self.sent + 1) {
+            self.sent += 1;
+        }
+    }
+
+    /// Sends one inner packet that nobody answers.
+    pub fn tell(&mut self) {
+        self.pushed += 1;
+        self.send_inner(ECHO, self.pushed | PUSHED);
+    }
+
+    fn send_inner(&mut self, host: Ipv4Addr, number: u64) -> bool {
         let source = self.client.inner_addresses().into_iter().find_map(|address| match address {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
         });
-        let Some(source) = source else { return };
-        self.sent += 1;
-        let packet = udp_packet(source, host, self.sent);
-        self.client.send_packet(self.now, &packet);
+        let Some(source) = source else { return false };
+        self.client.send_packet(self.now, &udp_packet(source, host, number));
         self.settle();
+        true
     }
 
     /// A host behind the gateway sends a packet of its own accord.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::capture::Capture;
-use crate::gateway::{ADDRESS, GatewayConfig, INSIDE};
+use crate::gateway::{ADDRESS, Gateway, GatewayConfig, INSIDE};
 use crate::killswitch::{Sender, in_clear, with_default_routes};
 use crate::lab::Lab;
 use crate::names::Names;
@@ -109,4 +109,57 @@ fn a_client_with_another_address_connects_anew_ikev2() {
 #[test]
 fn a_client_with_another_address_connects_anew_ikev1() {
     assert_another_address_is_followed(GatewayConfig::ikev1(), &VpndConfig::ikev1());
+}
+
+/// The packet filter of the gateway's host loses the child's packets of one direction, those of one SPI, and nothing else: signs of life are answered. So it
+/// looks when a gateway has lost a child without a word.
+#[track_caller]
+fn assert_a_child_that_carries_nothing_is_replaced(hook: &str, gateway: GatewayConfig, config: &VpndConfig) {
+    let lab = Lab::open();
+    let client = lab.client(0);
+    let gateway = gateway.start(&lab);
+    let mut vpnd = config.up(&client);
+    assert!(client.reaches(INSIDE));
+    let [to_gateway, to_client] = esp_spis(&gateway);
+    let (port, spi) = if hook == "input" { ("dport", &to_gateway) } else { ("sport", &to_client) };
+    // The first four octets behind the UDP header.
+    let rule = format!("udp {port} 4500 @th,64,32 0x{spi} drop");
+    let chain = format!("chain {hook} {{\n type filter hook {hook} priority 0\n {rule}\n }}");
+    let done = lab.command("gateway", "nft").arg(format!("table inet lost {{\n {chain}\n }}\n")).status();
+    assert!(done.expect("nft runs").success());
+    let since = Instant::now();
+    assert!(client.gets_an_answer(INSIDE), "{}\n{}", vpnd.said(), gateway.log());
+    let taken = since.elapsed();
+    println!("a child that carries nothing ({hook}): outage {} ms", taken.as_millis());
+    assert!(taken > Duration::from_secs(9) && taken < Duration::from_secs(25), "{taken:?}: {}", vpnd.said());
+    assert!(client.reaches(INSIDE));
+    let said = vpnd.said();
+    assert_eq!(said.matches("tunnel is up").count(), 1, "{said}");
+    assert_eq!(said.matches(&format!("packets go out with SPI {to_gateway}")).count(), 1, "{said}");
+    vpnd.terminate();
+    gateway.wait_until_empty();
+}
+
+/// Of the one child: what the gateway receives on, and what we do.
+fn esp_spis(gateway: &Gateway<'_>) -> [String; 2] {
+    let status = gateway.ipsec(&["statusall"]);
+    let line = status.lines().find(|line| line.contains("ESP in UDP SPIs: ")).unwrap_or_else(|| panic!("{status}"));
+    ["_i", "_o"].map(|side| {
+        let spi = line.split_whitespace().find_map(|word| word.strip_suffix(side));
+        spi.unwrap_or_else(|| panic!("{line}")).to_owned()
+    })
+}
+
+#[test]
+fn k2_126_a_child_that_carries_nothing_is_replaced_although_the_gateway_answers_ikev2() {
+    for hook in ["input", "output"] {
+        assert_a_child_that_carries_nothing_is_replaced(hook, GatewayConfig::default(), &VpndConfig::default());
+    }
+}
+
+#[test]
+fn a_child_that_carries_nothing_is_replaced_although_the_gateway_answers_ikev1() {
+    for hook in ["input", "output"] {
+        assert_a_child_that_carries_nothing_is_replaced(hook, GatewayConfig::ikev1(), &VpndConfig::ikev1());
+    }
 }

@@ -10,6 +10,7 @@ mod ikev1;
 mod ikev2;
 mod memory;
 mod network;
+mod one_way;
 mod path;
 mod roaming;
 mod stories;

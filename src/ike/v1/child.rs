@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ike::action::{ChildUp, Configuration, Deadline, Event, Side, Timer};
 use crate::ike::context::Context;
+use crate::ike::one_way::{OneWay, Verdict};
 use crate::ike::schedule::replacement;
 use crate::ike::timer::{earliest, percent_of};
 use crate::ike::v1::offer::shortened_phase2;
@@ -49,6 +50,7 @@ pub(super) struct Child {
     /// When a new quick mode is wanted.
     wanted_at: Option<Instant>,
     quick_deletes: u32,
+    one_way: OneWay,
 }
 
 /// How far a child has come.
@@ -93,6 +95,7 @@ pub(super) struct ChildState {
     sas: Vec<ChildSaState>,
     wanted_at: Option<Instant>,
     quick_deletes: u32,
+    one_way: OneWay,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -129,12 +132,14 @@ pub(super) struct Aged {
 
 impl Child {
     pub(super) fn new(id: ChildId, pair: Pair) -> Self {
-        Self { id, pair, standing: Standing::Absent, sas: Vec::new(), wanted_at: None, quick_deletes: 0 }
+        // RFC 2409 §5.5: nobody answers the third message.
+        let (sas, one_way) = (Vec::new(), OneWay::unproven());
+        Self { id, pair, standing: Standing::Absent, sas, wanted_at: None, quick_deletes: 0, one_way }
     }
 
     /// The child as values, for another process that goes on with it. `None` while an SA is held back.
     pub(super) fn export(&self) -> Option<ChildState> {
-        let Self { id, pair, standing, sas, wanted_at, quick_deletes } = self;
+        let Self { id, pair, standing, sas, wanted_at, quick_deletes, one_way } = self;
         Some(ChildState {
             id: *id,
             pair: *pair,
@@ -142,17 +147,18 @@ impl Child {
             sas: sas.iter().map(ChildSa::export).collect::<Option<_>>()?,
             wanted_at: *wanted_at,
             quick_deletes: *quick_deletes,
+            one_way: *one_way,
         })
     }
 
     /// The child again, in the process that goes on with it.
     pub(super) fn restore(state: ChildState) -> Result<Self, Unrestorable> {
-        let ChildState { id, pair, standing, sas, wanted_at, quick_deletes } = state;
+        let ChildState { id, pair, standing, sas, wanted_at, quick_deletes, one_way } = state;
         if sas.len() > MOST_SAS {
             return Err(Unrestorable("a child of more SAs than it can have"));
         }
         let sas = sas.into_iter().map(ChildSa::restore).collect();
-        Ok(Self { id, pair, standing, sas, wanted_at, quick_deletes })
+        Ok(Self { id, pair, standing, sas, wanted_at, quick_deletes, one_way })
     }
 
     /// Installs the inbound half of a new SA, and holds the outbound half. Gives back what had to go for it.
@@ -212,6 +218,7 @@ impl Child {
         }
         let Use::Held { sa: outbound, .. } = std::mem::replace(&mut sa.use_, Use::Used) else { return };
         let (suite, outbound_spi, by, path) = (sa.suite, sa.outbound, sa.by, outbound.path);
+        self.one_way.renewed();
         if let (Side::Peer, Some(ends_at)) = (sa.by, sa.ends_at) {
             self.wanted_at = Some(replacement(ctx.now, ends_at.since(ctx.now), ctx.random));
         }
@@ -384,8 +391,19 @@ impl Child {
         self.sas.iter().any(|sa| matches!(sa.use_, Use::Held { until: Some(_), .. }))
     }
 
+    /// Packets were sent with the SA in use, and nothing was heard of the gateway for `silence`. Where that is a reason for a new quick mode, it is wanted
+    /// at once; gives the SPI that they went out with.
+    pub(super) fn sent(&mut self, now: Instant, silence: Duration) -> (Verdict, Option<OutboundSpi>) {
+        let verdict = self.one_way.sent(now, silence);
+        if matches!(verdict, Verdict::Replace { .. }) {
+            self.want(now);
+        }
+        (verdict, self.in_use().map(|sa| sa.outbound))
+    }
+
     /// A packet arrived on one of its SAs.
     pub(super) fn inbound_seen(&mut self, ctx: &mut Context<'_>, inbound: InboundSpi, configuration: &Configuration) {
+        self.one_way.heard();
         if self.sas.iter().any(|sa| sa.inbound == inbound && sa.is_held()) {
             self.release(ctx, inbound, configuration);
         }

@@ -12,9 +12,10 @@ mod words;
 
 use std::ops::ControlFlow;
 
-use crate::ike::action::{Command, Configuration, Deadline, DropReason, Failure, SessionStatus, Timer};
+use crate::ike::action::{Command, Configuration, Deadline, DropReason, Event, Failure, SessionStatus, Timer};
 use crate::ike::context::Context;
 use crate::ike::liveness::Liveness;
+use crate::ike::one_way::{Verdict, in_words};
 use crate::ike::timer::earliest;
 use crate::ike::v1::State;
 use crate::ike::v1::answers::Transaction;
@@ -149,7 +150,10 @@ impl Established {
                     child.inbound_seen(ctx, spi, configuration);
                 }
             }
-            DataReport::OutboundSent { .. } => self.liveness.used(ctx.now),
+            DataReport::OutboundSent { child } => {
+                self.liveness.used(ctx.now);
+                self.child_sent(ctx, child);
+            }
             DataReport::Lifetime { child, mark } => self.used_up(ctx, child, mark),
             // It restarted, or keeps an SA that we forgot: untrusted, so it is asked.
             DataReport::UnknownSpi { .. } if self.liveness.take_hint(ctx.now) => self.probe(ctx),
@@ -265,6 +269,20 @@ impl Established {
         }
         // A gateway with a longer lifetime would keep one old SA a replacement.
         self.delete_children(ctx, &ended);
+    }
+
+    /// Packets of a child were sent. Where they go out only although the gateway answers, it may have lost the child, or its delete was lost (RFC 2409
+    /// §5.7: nobody answers one): a quick mode makes another.
+    fn child_sent(&mut self, ctx: &mut Context<'_>, child: ChildId) {
+        let silence = self.liveness.silence(ctx.now);
+        let is_replaced = self.quick_modes.is_ours_for(child);
+        let is_it = |one: &&mut Child| one.id == child && one.standing == Standing::Up && !is_replaced;
+        let Some(child) = self.children.iter_mut().find(is_it) else { return };
+        match child.sent(ctx.now, silence) {
+            (Verdict::Ask, _) if self.liveness.asks() => self.probe(ctx),
+            (Verdict::Replace { silent }, Some(outbound)) => ctx.event(Event::Notice(in_words(outbound, silent))),
+            (Verdict::Fine | Verdict::Ask | Verdict::Replace { .. }, _) => {}
+        }
     }
 
     fn used_up(&mut self, ctx: &mut Context<'_>, child: ChildId, mark: LifetimeMark) {

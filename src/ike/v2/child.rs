@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ike::action::{Deadline, Event, Side, Timer};
 use crate::ike::context::Context;
+use crate::ike::one_way::{OneWay, Verdict};
 use crate::ike::schedule::{last_call, replacement, retry};
 use crate::ike::timer::earliest;
 use crate::ike::v2::collision::Target;
@@ -44,6 +45,7 @@ pub(super) struct Child {
     last_call: Option<Instant>,
     /// The SA in use carried all that it may.
     spent: bool,
+    one_way: OneWay,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ pub(super) struct ChildState {
     rekey_at: Option<Instant>,
     last_call: Option<Instant>,
     spent: bool,
+    one_way: OneWay,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -121,25 +124,33 @@ pub(super) struct Aged {
 
 impl Child {
     pub(super) fn new(id: ChildId, local: Vec<Selector>, remote: Vec<Selector>) -> Self {
-        Self { id, local, remote, sas: Vec::new(), rekey_at: None, last_call: None, spent: false }
+        let one_way = OneWay::default();
+        Self { id, local, remote, sas: Vec::new(), rekey_at: None, last_call: None, spent: false, one_way }
     }
 
     /// The child as values, for another process that goes on with it. `None` while an SA is held back.
     pub(super) fn export(&self) -> Option<ChildState> {
-        let Self { id, local, remote, sas, rekey_at, last_call, spent } = self;
-        let sas = sas.iter().map(ChildSa::export).collect::<Option<_>>()?;
-        let (local, remote) = (local.clone(), remote.clone());
-        Some(ChildState { id: *id, local, remote, sas, rekey_at: *rekey_at, last_call: *last_call, spent: *spent })
+        let Self { id, local, remote, sas, rekey_at, last_call, spent, one_way } = self;
+        Some(ChildState {
+            id: *id,
+            local: local.clone(),
+            remote: remote.clone(),
+            sas: sas.iter().map(ChildSa::export).collect::<Option<_>>()?,
+            rekey_at: *rekey_at,
+            last_call: *last_call,
+            spent: *spent,
+            one_way: *one_way,
+        })
     }
 
     /// The child again, in the process that goes on with it.
     pub(super) fn restore(state: ChildState) -> Result<Self, Unrestorable> {
-        let ChildState { id, local, remote, sas, rekey_at, last_call, spent } = state;
+        let ChildState { id, local, remote, sas, rekey_at, last_call, spent, one_way } = state;
         if sas.len() > MOST_SAS {
             return Err(Unrestorable("a child of more SAs than it can have"));
         }
         let sas = sas.into_iter().map(ChildSa::restore).collect();
-        Ok(Self { id, local, remote, sas, rekey_at, last_call, spent })
+        Ok(Self { id, local, remote, sas, rekey_at, last_call, spent, one_way })
     }
 
     /// Installs the inbound half, and holds the outbound half back.
@@ -197,6 +208,7 @@ impl Child {
         let Use::Held(sending) = std::mem::replace(&mut sa.use_, Use::Used) else { return };
         let (outbound, by) = (sa.outbound, sa.by);
         self.spent = false;
+        self.one_way.renewed();
         for older in self.sas.iter_mut().take(place).filter(|sa| sa.is_held()) {
             older.use_ = Use::Passed;
         }
@@ -266,8 +278,24 @@ impl Child {
         }
     }
 
+    /// Packets were sent with the SA in use, and nothing was heard of the peer for `silence`. Where that is a reason for a new SA, it is wanted at once;
+    /// gives the SPI that they went out with.
+    pub(super) fn sent(&mut self, ctx: &mut Context<'_>, silence: Duration) -> (Verdict, Option<OutboundSpi>) {
+        let verdict = self.one_way.sent(ctx.now, silence);
+        let outbound = self.in_use_sa().map(|sa| sa.outbound);
+        if matches!(verdict, Verdict::Replace { .. }) {
+            // What the peer made and never sent with is as good as lost, and would be in the way of a rekey.
+            if let Some(newer) = self.successor() {
+                self.release(ctx, newer);
+            }
+            self.rekey_at = Some(ctx.now);
+        }
+        (verdict, outbound)
+    }
+
     /// A packet arrived on one of its SAs: the peer has it.
     pub(super) fn inbound_seen(&mut self, ctx: &mut Context<'_>, inbound: InboundSpi) {
+        self.one_way.heard();
         if self.sas.iter().any(|sa| sa.inbound == inbound && sa.is_held() && sa.stands()) {
             self.release(ctx, inbound);
         }
@@ -376,11 +404,11 @@ impl Child {
 
     /// The newest that was released and that the peer has.
     fn in_use(&self) -> Option<InboundSpi> {
-        self.sas
-            .iter()
-            .rev()
-            .find(|sa| matches!(sa.use_, Use::Used) && sa.standing == Standing::Up)
-            .map(|sa| sa.inbound)
+        self.in_use_sa().map(|sa| sa.inbound)
+    }
+
+    fn in_use_sa(&self) -> Option<&ChildSa> {
+        self.sas.iter().rev().find(|sa| matches!(sa.use_, Use::Used) && sa.standing == Standing::Up)
     }
 
     /// The newest that is held back.

@@ -218,7 +218,7 @@ impl Established {
             }
             DataReport::OutboundSent { child } if is_ours(child) => {
                 self.liveness.used(ctx.now);
-                Flow::Continue(())
+                self.child_sent(ctx)
             }
             // RFC 7296 §2.8: an SA is not used beyond its lifetime.
             DataReport::Lifetime { child, mark: LifetimeMark::Hard } if is_ours(child) => self.used_up(ctx),

@@ -145,8 +145,7 @@ impl<G: Character> Story<G> {
             }
             Event::CutOff => self.world.change_network(None),
             Event::Flutter => self.world.change_network(Some(self.place)),
-            Event::Gateway(_, Deed::ForgetChildren) if !self.is_rekeyed => {}
-            Event::Gateway(_, Deed::DeleteChild) if !self.is_rekeyed && !G::DELETES_ARE_ANSWERED => {}
+            Event::Gateway(_, deed) if Self::is_a_silent_loss(*deed) && !self.is_rekeyed && !self.carries() => {}
             Event::Gateway(number, deed) => self.act(*number, *deed),
             Event::Migrate(address, forgets) => {
                 if self.is_named {
@@ -178,6 +177,19 @@ impl<G: Character> Story<G> {
             Event::HandOver(_) => {}
             Event::Stray(source, seed, length) => self.world.stray(*source, *seed, *length),
         }
+    }
+
+    /// The gateway says nothing, or nothing that certainly arrives.
+    fn is_a_silent_loss(deed: Deed) -> bool {
+        deed == Deed::ForgetChildren || deed == Deed::DeleteChild && !G::DELETES_ARE_ANSWERED
+    }
+
+    /// Whether packets go both ways just now. Of a child that never carried any, nothing tells that it was lost.
+    fn carries(&mut self) -> bool {
+        let before = self.world.echoes().1;
+        self.world.ping();
+        self.world.run(SECOND * 2);
+        self.world.echoes().1 > before
     }
 
     pub(super) fn act(&mut self, number: usize, deed: Deed) {

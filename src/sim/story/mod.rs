@@ -94,7 +94,7 @@ pub struct Story<G: Peer> {
     is_named: bool,
     /// Where the gateways are.
     sites: Vec<IpAddr>,
-    /// Children are replaced so often that a gateway may lose them without a word: nothing else would tell.
+    /// Children are replaced so often that a gateway may lose them without a word although nobody sends anything that would tell.
     is_rekeyed: bool,
     /// What dies without a word is gone from the gateways after a while.
     is_noticed: bool,

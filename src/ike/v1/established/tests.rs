@@ -8,5 +8,6 @@ mod kit;
 mod lifetimes;
 mod making;
 mod news;
+mod one_way;
 mod path_probe;
 mod replacing;

@@ -1,4 +1,4 @@
-//! What keeps traffic going when the peer does not: a child that it deleted is made anew, and what cannot be kept is told in time, so that another
+//! What keeps traffic going when the peer does not: a child that it deleted or lost is made anew, and what cannot be kept is told in time, so that another
 //! session can take its place.
 
 use std::time::Duration;
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ike::action::{Deadline, Event, Failure, Phase, Timer};
 use crate::ike::context::Context;
+use crate::ike::one_way::{Verdict, in_words};
 use crate::ike::schedule::{last_call, replacement};
 use crate::ike::timer::{earliest, percent_of, random_part};
 use crate::ike::v2::established::{Established, Flow};
@@ -105,6 +106,23 @@ impl Established {
         rescue.remakes = rescue.remakes.saturating_add(1);
         rescue.remake_at = Some(ctx.now.after(wait));
         self.send_next(ctx)
+    }
+
+    /// Packets of the child were sent. Where they go out only although the peer answers, it is asked for a new SA in place of the one in use. If it
+    /// lost that without a word it says CHILD_SA_NOT_FOUND, and an SA from scratch follows (RFC 7296 §2.25.1).
+    pub(super) fn child_sent(&mut self, ctx: &mut Context<'_>) -> Flow {
+        let silence = self.liveness.silence(ctx.now);
+        let Some(child) = self.child.as_mut().filter(|_| self.child_exchange.is_none()) else {
+            return Flow::Continue(());
+        };
+        match child.sent(ctx, silence) {
+            (Verdict::Ask, _) if self.liveness.asks() => self.probe(ctx),
+            (Verdict::Replace { silent }, Some(outbound)) => {
+                ctx.event(Event::Notice(in_words(outbound, silent)));
+                self.age(ctx)
+            }
+            (Verdict::Fine | Verdict::Ask | Verdict::Replace { .. }, _) => Flow::Continue(()),
+        }
     }
 
     /// The peer deleted all that carried the child's packets.

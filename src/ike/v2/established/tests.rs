@@ -5,6 +5,7 @@ mod fragments;
 mod handover;
 mod keeping;
 mod mobike;
+mod one_way;
 mod path_probe;
 mod peer;
 mod unauthentic;

@@ -342,7 +342,11 @@ impl Peer {
     fn open(&self, message: &[u8]) -> Seen {
         let opened = self.protection.open(message).unwrap();
         assert!(opened.header.flags.initiator && opened.fragment.is_none());
-        let raw = parse_inner(opened.first, &opened.content).unwrap();
+        let mut raw = parse_inner(opened.first, &opened.content).unwrap();
+        // Of a request for an SA, what it is about is enough.
+        raw.retain(|payload| {
+            opened.header.exchange == ExchangeType::INFORMATIONAL || payload.kind == PayloadType::NOTIFY
+        });
         Seen::Sent {
             response: opened.header.flags.response,
             message_id: opened.header.message_id,
