@@ -102,4 +102,13 @@ mod tests {
         assert_eq!(InnerPacket::parse(&packet).unwrap().tos(), 0xb9);
         assert_eq!(packet[..3], [0x6b, 0x9a, 0xbc]);
     }
+
+    #[test]
+    fn what_is_no_ip_packet_stays_as_it_is() {
+        for octets in [&[0x50; 40][..], &[0x45; 11], &[0x60], &[]] {
+            let mut packet = octets.to_vec();
+            write_tos(&mut packet, 0xff);
+            assert_eq!(packet, octets);
+        }
+    }
 }

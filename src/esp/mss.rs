@@ -209,4 +209,10 @@ mod tests {
             prop_assert_eq!(after.len(), packet.len());
         }
     }
+
+    #[test]
+    fn t_09_what_stands_behind_the_end_of_the_options_is_no_option() {
+        assert_eq!(find_mss(&[NOP, MSS, 4, 0x05, 0xb4]), Some(3));
+        assert_eq!(find_mss(&[END, 2, MSS, 4, 0x05, 0xb4]), None);
+    }
 }

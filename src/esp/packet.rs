@@ -574,6 +574,33 @@ pub(in crate::esp) mod tests {
     }
 
     #[test]
+    fn mobility_shows_its_kind_on_the_senders_side_only() {
+        let parsed = InnerPacket::parse(&ipv6("fd00::1", "fd00::2", MOBILITY, &[59, 1, 5, 0, 0, 0, 0, 0])).unwrap();
+        assert_eq!(parsed.source_port(), PacketPort::Number(0x0500));
+        assert_eq!(parsed.destination_port(), PacketPort::Unconstrained);
+    }
+
+    #[test]
+    fn an_error_counts_as_an_answer_to_what_it_quotes() {
+        let mut quotes = [v4(), v6()];
+        quotes[0][1] = 0x29;
+        (quotes[1][0], quotes[1][1]) = (0x62, 0x90);
+        let error = |head: [u8; 8], quote: &[u8]| [&head, quote].concat();
+        let errors = [
+            ipv4("10.0.0.7", "10.0.0.1", ICMP, &error([3, 3, 0, 0, 0, 0, 0, 0], &quotes[0])),
+            ipv6("fd00::7", "fd00::1", ICMPV6, &error([1, 4, 0, 0, 0, 0, 0, 0], &quotes[1])),
+        ];
+        for (error, quote) in errors.iter().zip([v4(), v6()]) {
+            let quoted = InnerPacket::parse(&quote).unwrap();
+            let answer = InnerPacket::parse(error).unwrap().answered(error).unwrap();
+            assert_eq!((answer.source(), answer.destination()), (quoted.destination(), quoted.source()));
+            let ports = (PacketPort::Number(53), PacketPort::Number(12345));
+            assert_eq!((answer.source_port(), answer.destination_port()), ports);
+            assert_eq!((answer.protocol(), answer.tos()), (UDP, 0x29));
+        }
+    }
+
+    #[test]
     fn protocols_without_ports_and_packets_too_short_for_them_hide_them() {
         for (protocol, payload) in [(47u8, &[0u8; 8][..]), (50, &[0; 8]), (TCP, &[0; 3]), (UDP, &[]), (ICMP, &[8])] {
             let parsed = InnerPacket::parse(&ipv4("10.0.0.1", "10.0.0.2", protocol, payload)).unwrap();

@@ -85,7 +85,8 @@ impl ReplayWindow {
     }
 
     /// The highest number seen; 0 if there was none.
-    pub const fn highest(&self) -> u64 {
+    #[cfg(test)]
+    const fn highest(&self) -> u64 {
         self.highest
     }
 
@@ -254,6 +255,9 @@ mod tests {
             assert!(window.check(number).is_ok());
         }
         assert_eq!(window.highest(), 0);
+        let mut window = window;
+        window.mark(100).unwrap();
+        assert_eq!(window.highest(), 100);
     }
 
     #[test]

@@ -260,8 +260,12 @@ fn what_the_processor_has_does_the_work() {
             let (right, wrong) = (&key[..size.len()], &key[..size.len() + 1]);
             assert_eq!(Decryption::new(backend, size, right).is_some(), is_wide, "{backend:?}");
             assert_eq!(WideGcm::new(backend, size, right).is_some(), is_wide, "{backend:?}");
-            assert!(WideGcm::new(backend, size, wrong).is_none() && Decryption::new(backend, size, wrong).is_none());
-            assert!(EncryptionLanes::new(backend, size, wrong).is_none());
+            for wrong in [wrong, &key[..size.len() + 4], &key[..size.len() - 4]] {
+                assert!(
+                    WideGcm::new(backend, size, wrong).is_none() && Decryption::new(backend, size, wrong).is_none()
+                );
+                assert!(EncryptionLanes::new(backend, size, wrong).is_none());
+            }
             let lanes = EncryptionLanes::new(backend, size, right).unwrap();
             for count in [2, 7, 8, 9, 16, 17, 40] {
                 let mut texts = vec![[1; 64]; count];
@@ -283,6 +287,8 @@ fn what_is_backed_by_the_processor_has_a_name_and_portable_is_always_there() {
     let names: Vec<_> = Backend::available().map(Backend::name).collect();
     assert_eq!(names.last(), Some(&"portable"));
     assert_eq!(names.first(), Some(&Backend::fastest().name()));
+    #[cfg(target_arch = "x86_64")]
+    assert_eq!(names.contains(&"avx2"), is_x86_feature_detected!("avx2") && is_x86_feature_detected!("aes"));
     eprintln!("backends: {}", names.join(", "));
 }
 

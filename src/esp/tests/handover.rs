@@ -106,6 +106,23 @@ fn keys_are_shown_by_no_debug_output() {
 }
 
 #[test]
+fn t_09_the_length_that_handshakes_are_held_to_is_the_same_in_the_other_process() {
+    let mut segment = vec![0; 20];
+    (segment[12], segment[13]) = (0x60, 2);
+    segment.extend([2, 4, 0x05, 0xb4]);
+    let syn = ipv4("10.200.0.1", "10.250.0.5", 6, &segment);
+    for (sender, receiver, expected) in [(Some(1422), None, 1382), (None, Some(1400), 1360)] {
+        let mut pair = Pair::with(EspSuite { protection: GCM, esn: false });
+        pair.outbound.set_mtu(sender);
+        pair.inbound.set_mtu(receiver);
+        moved(&mut pair);
+        let sealed = pair.send(NOW, std::slice::from_ref(&syn));
+        let opened = pair.receive(NOW, &sealed);
+        assert_eq!(u16::from_be_bytes([opened[0][42], opened[0][43]]), expected);
+    }
+}
+
+#[test]
 fn a_state_that_cannot_be_is_refused() {
     let pair = Pair::with(EspSuite { protection: GCM, esn: false });
     let outbound = serde_json::to_string(&pair.outbound.export().unwrap()).unwrap();

@@ -97,6 +97,24 @@ fn t_06_what_may_be_cut_goes_on_and_what_may_not_is_told_and_counted() {
 }
 
 #[test]
+fn t_07_answers_are_bounded_in_time_and_in_memory() {
+    let mut pair = Pair::with(SUITE);
+    pair.outbound.set_mtu(Some(600));
+    let mut packet = ipv4("10.200.0.1", "10.250.0.5", 17, &[7; 1000]);
+    packet[6] = 0x40;
+    fix_checksum(&mut packet);
+    let many = vec![packet; 60];
+    let answers = |pair: &mut Pair| std::iter::from_fn(|| pair.outbound.poll_answer()).count();
+    (0..5).for_each(|_| assert!(pair.send(NOW, &many).is_empty()));
+    assert_eq!(answers(&mut pair), 100, "in a second");
+    for second in 1..5 {
+        let now = NOW.after(std::time::Duration::from_secs(second));
+        (0..5).for_each(|_| assert!(pair.send(now, &many).is_empty()));
+    }
+    assert_eq!(answers(&mut pair), 100, "that wait");
+}
+
+#[test]
 fn v_53_a_packet_outside_the_selectors_is_never_answered() {
     let mut pair = Pair::with(SUITE);
     pair.outbound.set_mtu(Some(600));

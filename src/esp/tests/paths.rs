@@ -186,6 +186,20 @@ fn sent_packets_are_reported_once_a_second() {
 }
 
 #[test]
+fn the_numbers_that_packets_come_with_are_those_of_the_sas() {
+    let mut pair = Pair::with(SUITE);
+    pair.install(NOW, ChildId(2), inbound_sa(SUITE, 0x2000, 2));
+    let spis = |pair: &Pair| {
+        let mut spis: Vec<u32> = pair.inbound.spis().collect();
+        spis.sort_unstable();
+        spis
+    };
+    assert_eq!(spis(&pair), [0x1000, 0x2000]);
+    pair.apply(NOW, DataCommand::RemoveChild { child: CHILD });
+    assert_eq!(spis(&pair), [0x2000]);
+}
+
+#[test]
 fn n_03_a_keepalive_is_asked_for_only_if_nothing_was_sent() {
     let mut pair = Pair::with(SUITE);
     let ask = |pair: &mut Pair| pair.outbound.apply(NOW, OutboundCommand::Keepalive { path: path() }).unwrap();
