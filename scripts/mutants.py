@@ -89,7 +89,8 @@ def assemble():
         (home / "Cargo.toml").write_text("\n".join(toml))
     shutil.copytree(ROOT / "tests/vectors", TREE / "vpnd/tests/vectors")
     toml = ["[workspace]", 'resolver = "3"', f"members = {json.dumps(list(PACKAGES))}", ""]
-    toml += table("profile.dev", {"opt-level": 1, "debug": False, "incremental": True})
+    toml += table("profile.dev", {"debug": False, "incremental": True})
+    toml += table("profile.dev.package.vpnd", {"opt-level": 1})
     toml += table("profile.dev.package.\"*\"", {"opt-level": 3})
     (TREE / "Cargo.toml").write_text("\n".join(toml))
     shutil.copy2(ROOT / "Cargo.lock", TREE / "Cargo.lock")

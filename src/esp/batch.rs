@@ -382,6 +382,7 @@ mod tests {
     #[test]
     fn what_is_longer_than_the_room_does_not_fit() {
         let mut batch = Batch::new(2, 10);
+        assert!(batch.most() >= 2);
         assert_eq!(batch.room(), 10);
         assert!(!batch.push_datagram(&[0; 11], arrival()));
         assert_eq!(batch.vacant().unwrap().len(), 10);

@@ -288,7 +288,7 @@ impl Chain {
 }
 
 fn fragment(offset: usize, more: bool, headers: usize, payload: usize) -> Result<Fragment, DropReason> {
-    if offset.saturating_add(headers).saturating_add(payload) > usize::from(u16::MAX) && offset > 0 {
+    if offset.saturating_add(headers).saturating_add(payload) > usize::from(u16::MAX) {
         return Err(DropReason::FragmentOverrun);
     }
     Ok(match (offset, more) {
