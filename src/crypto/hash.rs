@@ -87,4 +87,10 @@ mod tests {
         }
         assert_eq!(hex(&sha1(&[b"ab", b"c"])), expected[0].1);
     }
+
+    #[test]
+    fn only_sha_1_has_to_be_allowed() {
+        assert!(Hash::Sha1.is_weak());
+        assert!([Hash::Sha256, Hash::Sha384, Hash::Sha512].iter().all(|hash| !hash.is_weak()));
+    }
 }

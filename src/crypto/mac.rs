@@ -108,3 +108,33 @@ fn fill(to: &mut [u8], from: &[u8]) {
 fn starts_with(output: &[u8], icv: &[u8]) -> Choice {
     output.get(..icv.len()).map_or(Choice::from(0), |start| start.ct_eq(icv))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::hash::Hash;
+
+    /// RFC 2104 §2, as it is written there.
+    fn by_definition(hash: Hash, block: usize, key: &[u8], text: &[u8]) -> Vec<u8> {
+        let mut key = if key.len() > block { hash.digest(&[key]) } else { key.to_vec() };
+        key.resize(block, 0);
+        let padded = |with: u8| key.iter().map(|octet| octet ^ with).collect::<Vec<u8>>();
+        hash.digest(&[&padded(0x5c), &hash.digest(&[&padded(0x36), text])])
+    }
+
+    #[test]
+    fn keys_of_every_length_around_the_block_are_used_as_defined() {
+        for len in (0..=66).chain(126..=130) {
+            let key = vec![0xa5; len];
+            for (mac, hash, block) in [
+                (Mac::sha1(&key), Hash::Sha1, 64),
+                (Mac::sha256(&key), Hash::Sha256, 64),
+                (Mac::sha384(&key), Hash::Sha384, 128),
+                (Mac::sha512(&key), Hash::Sha512, 128),
+            ] {
+                let expected = by_definition(hash, block, &key, b"what is to be authenticated");
+                assert_eq!(mac.over(&[b"what is to be ", b"authenticated"]).expose(), expected, "{hash:?}, {len}");
+            }
+        }
+    }
+}

@@ -150,6 +150,7 @@ pub(in crate::esp) fn recycle<'a>(texts: Vec<Text<'_>>) -> Vec<Text<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::cipher::{Aead, AesKey, Cbc, GcmIcv, Integrity};
 
     #[test]
     fn recycling_keeps_the_memory() {
@@ -157,5 +158,17 @@ mod tests {
         let before = texts.as_ptr() as usize;
         let recycled = recycle(texts);
         assert_eq!((recycled.as_ptr() as usize, recycled.capacity()), (before, 77));
+    }
+
+    #[test]
+    fn e_06_what_has_no_room_for_a_trailer_is_too_short() {
+        let cbc = Protection::CbcHmac { encryption: Cbc::Aes(AesKey::Aes256), integrity: Integrity::HmacSha256_128 };
+        let gcm = Protection::Aead(Aead::AesGcm(AesKey::Aes256, GcmIcv::Sixteen));
+        for protection in [cbc, gcm, Protection::Aead(Aead::ChaCha20Poly1305)] {
+            let layout = Layout::of(protection);
+            for esp in 0..layout.overhead() + TRAILER {
+                assert_eq!(layout.check(esp), Err(Misfit::TooShort), "{protection:?}, {esp}");
+            }
+        }
     }
 }

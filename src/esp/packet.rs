@@ -596,7 +596,29 @@ pub(in crate::esp) mod tests {
             assert_eq!((answer.source(), answer.destination()), (quoted.destination(), quoted.source()));
             let ports = (PacketPort::Number(53), PacketPort::Number(12345));
             assert_eq!((answer.source_port(), answer.destination_port()), ports);
-            assert_eq!((answer.protocol(), answer.tos()), (UDP, 0x29));
+            assert_eq!((answer.protocol(), answer.tos(), answer.fragment()), (UDP, 0x29, Fragment::Whole));
+        }
+    }
+
+    #[test]
+    fn what_an_error_quotes_may_be_the_first_piece_and_must_be_a_packet() {
+        let answered = |quote: &[u8]| {
+            let message = [&[3, 3, 0, 0, 0, 0, 0, 0], quote].concat();
+            let error = ipv4("10.0.0.7", "10.0.0.1", ICMP, &message);
+            InnerPacket::parse(&error).unwrap().answered(&error)
+        };
+        let mut first = v4();
+        first[6] = 0x20;
+        let answer = answered(&first).unwrap();
+        assert_eq!((answer.fragment(), answer.source_port()), (Fragment::First, PacketPort::Number(53)));
+        let mut later = v4();
+        later[7] = 1;
+        let answer = answered(&later).unwrap();
+        assert_eq!((answer.fragment(), answer.source_port()), (Fragment::Later, PacketPort::Hidden));
+        for first in [0x55, 0x65, 0x44, 0x40] {
+            let mut other = v4();
+            other[0] = first;
+            assert!(answered(&other).is_none(), "{first:02x}");
         }
     }
 

@@ -136,6 +136,7 @@ mod tests {
             assert_eq!(told(&packet, 1206), None);
         }
         assert!(told(&ipv4("10.0.0.1", "10.9.0.2", ICMP, &[8; 1400]), 1206).is_some(), "an echo request is");
+        assert!(told(&ipv6("fd00::1", "fd00:9::2", ICMPV6, &[128; 1400]), 1280).is_some(), "so is one of IPv6");
     }
 
     #[test]

@@ -192,6 +192,10 @@ fn e_08_dummies_are_sealed_on_request_and_discarded_in_silence() {
         assert_eq!((pair.outbound.counters().dummies, pair.inbound.counters().dummies), (1, 1));
         assert_eq!(pair.inbound.counters().dropped_total(), 0);
         assert_eq!(pair.outbound.counters().packets, 1);
+        pair.sending.clear();
+        assert!(pair.outbound.push_dummy(&mut pair.sending, CHILD, 37));
+        pair.outbound.process(NOW, &mut pair.sending);
+        assert_eq!(pair.sending.sealed().count(), 1, "alone, too");
     }
 }
 

@@ -207,6 +207,7 @@ mod tests {
 
     #[test]
     fn k2_085_ids_are_used_up_before_they_wrap() {
+        assert_eq!(LAST_MESSAGE_ID, 0xffff_0000);
         let mut ids = OurIds::from(LAST_MESSAGE_ID - 1);
         assert!(!ids.are_used_up());
         ids.issue();
