@@ -153,20 +153,25 @@ def run(parts):
 
 
 def again():
-    """What was not noticed and has moved since is not found again: it needs a new run."""
-    names = [name for name, summary in outcomes().items() if summary == "MissedMutant"]
-    output = WORK / "parts" / "again"
-    output.mkdir(parents=True, exist_ok=True)
-    ended(mutants(*how_to_run(), *(f"--re=^{re.escape(name)}$" for name in names), f"--output={output}"))
+    """A change may stand in another line by now."""
+    names = {plainly(name) for name, summary in outcomes().items() if summary == "MissedMutant"}
+    patterns = [f"--re={re.escape(file)}.*: {re.escape(change)}$" for file, _, change in (name.partition(": ") for name in names)]
+    output = WORK / "parts" / f"again-{len(list((WORK / 'parts').glob('again-*'))):03}"
+    output.mkdir(parents=True)
+    ended(mutants(*how_to_run(), *patterns, f"--output={output}"))
 
 
 def outcomes():
-    """What became of each change that was tried; the last word counts."""
+    """What became of each change that was tried; what was tried again counts as the last time."""
     became = {}
-    for file in sorted((WORK / "parts").glob("*/mutants.out/outcomes.json"), key=lambda file: file.stat().st_mtime):
-        for outcome in json.loads(file.read_text())["outcomes"]:
-            if outcome["scenario"] != "Baseline":
-                became[outcome["scenario"]["Mutant"]["name"]] = outcome["summary"]
+    files = [*(WORK / "parts").glob("*-of-*/mutants.out/outcomes.json"), *sorted((WORK / "parts").glob("again-*/mutants.out/outcomes.json"))]
+    for file in files:
+        tried = [outcome for outcome in json.loads(file.read_text())["outcomes"] if outcome["scenario"] != "Baseline"]
+        tried = {outcome["scenario"]["Mutant"]["name"]: outcome["summary"] for outcome in tried}
+        if "again" in str(file.relative_to(WORK)):
+            anew = {plainly(name) for name in tried}
+            became = {name: summary for name, summary in became.items() if plainly(name) not in anew}
+        became |= tried
     return became
 
 

@@ -121,4 +121,10 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn only_hmac_sha_1_has_to_be_allowed() {
+        assert!(Prf::HmacSha1.is_weak());
+        assert!([Prf::HmacSha256, Prf::HmacSha384, Prf::HmacSha512].iter().all(|prf| !prf.is_weak()));
+    }
 }

@@ -380,6 +380,17 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_that_is_skipped_holds_no_packet() {
+        let mut batch = Batch::new(2, 10);
+        batch.skip();
+        assert!(batch.is_empty() && !batch.is_full());
+        assert!(batch.push_inner(&[1]));
+        assert!(batch.is_full());
+        batch.skip();
+        assert_eq!(contents(&mut batch), [[1]]);
+    }
+
+    #[test]
     fn what_is_longer_than_the_room_does_not_fit() {
         let mut batch = Batch::new(2, 10);
         assert!(batch.most() >= 2);

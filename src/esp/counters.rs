@@ -144,5 +144,6 @@ mod tests {
         }
         let names: std::collections::BTreeSet<_> = DropReason::ALL.iter().map(|reason| reason.name()).collect();
         assert_eq!(names.len(), DropReason::ALL.len());
+        assert!(DropReason::ALL.iter().all(|reason| reason.to_string() == reason.name()));
     }
 }

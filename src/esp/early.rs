@@ -45,3 +45,21 @@ impl Early {
         self.0.remove(place).map(|kept| (kept.arrival, kept.octets))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sa::path::{Framing, Path};
+
+    #[test]
+    fn only_what_a_link_carries_is_kept() {
+        let address = "192.0.2.1:4500".parse().unwrap();
+        let arrival = Arrival { path: Path { local: address, remote: address, framing: Framing::Marked }, tos: 0 };
+        for (len, is_kept) in [(LONGEST - 1, true), (LONGEST, true), (LONGEST + 1, false), (LONGEST * 2, false)] {
+            let mut early = Early::default();
+            early.keep(Instant::START, 1, arrival, &vec![7; len]);
+            let kept = early.take(Instant::START, |spi| spi == 1);
+            assert_eq!(kept.map(|(_, octets)| octets.len()), is_kept.then_some(len));
+        }
+    }
+}
