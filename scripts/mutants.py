@@ -158,6 +158,7 @@ def again():
     patterns = [f"--re={re.escape(file)}.*: {re.escape(change)}$" for file, _, change in (name.partition(": ") for name in names)]
     output = WORK / "parts" / f"again-{len(list((WORK / 'parts').glob('again-*'))):03}"
     output.mkdir(parents=True)
+    (output / "names.json").write_text(json.dumps(sorted(names)))
     ended(mutants(*how_to_run(), *patterns, f"--output={output}"))
 
 
@@ -169,7 +170,8 @@ def outcomes():
         tried = [outcome for outcome in json.loads(file.read_text())["outcomes"] if outcome["scenario"] != "Baseline"]
         tried = {outcome["scenario"]["Mutant"]["name"]: outcome["summary"] for outcome in tried}
         if "again" in str(file.relative_to(WORK)):
-            anew = {plainly(name) for name in tried}
+            # What is not there any more is nobody's gap.
+            anew = json.loads((file.parents[1] / "names.json").read_text())
             became = {name: summary for name, summary in became.items() if plainly(name) not in anew}
         became |= tried
     return became

@@ -552,6 +552,11 @@ pub(in crate::esp) mod tests {
     fn t_05_fragments_beyond_the_longest_packet_are_dropped() {
         let overrun = changed(v4(), |packet| packet[6..8].copy_from_slice(&0x1fffu16.to_be_bytes()));
         assert_eq!(overrun, Err(DropReason::FragmentOverrun));
+        for (octets, is_right) in [(11, true), (12, false)] {
+            let last = ipv4("10.0.0.1", "10.0.0.2", UDP, &vec![0; octets]);
+            let parsed = changed(last, |packet| packet[6..8].copy_from_slice(&8188u16.to_be_bytes()));
+            assert_eq!(parsed.is_ok(), is_right, "65,504 octets before it, 20 of header, {octets}");
+        }
         let payload = [fragment_header(UDP, 0xfff8), UDP_HEADER.to_vec()].concat();
         let packet = ipv6("fd00::1", "fd00::2", FRAGMENT, &payload);
         assert_eq!(InnerPacket::parse(&packet), Err(DropReason::FragmentOverrun));
