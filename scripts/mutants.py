@@ -155,11 +155,14 @@ def run(parts):
 def again():
     """A change may stand in another line by now."""
     names = {plainly(name) for name, summary in outcomes().items() if summary == "MissedMutant"}
+    if not names:
+        return
+    how = how_to_run()
     patterns = [f"--re={re.escape(file)}.*: {re.escape(change)}$" for file, _, change in (name.partition(": ") for name in names)]
     output = WORK / "parts" / f"again-{len(list((WORK / 'parts').glob('again-*'))):03}"
     output.mkdir(parents=True)
     (output / "names.json").write_text(json.dumps(sorted(names)))
-    ended(mutants(*how_to_run(), *patterns, f"--output={output}"))
+    ended(mutants(*how, *patterns, f"--output={output}"))
 
 
 def outcomes():
