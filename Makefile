@@ -45,7 +45,8 @@ fmt: ## Check the formatting
 
 .PHONY: clippy
 clippy: ## Clippy with warnings as errors, for both feature sets
-	cargo clippy --locked --all-targets --test interop $(features) -- -D warnings
+	cargo clippy --locked --all-targets $(features) -- -D warnings
+	cargo clippy --locked --test interop $(features) -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
 
 .PHONY: unit

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::gateway::{ADDRESS, GatewayConfig, INSIDE};
 use crate::lab::{Client, Lab};
 use crate::load::Server;
-use crate::vpnd::VpndConfig;
+use crate::vpnd::{VpndConfig, versions};
 
 /// Who says so when a datagram is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +75,7 @@ fn seconds(seconds: u64) -> Duration {
 
 #[test]
 fn t_07_a_path_that_carries_less_is_found_though_icmp_is_filtered_and_tcp_passes_both_ways_with_both_versions() {
-    for (gateway, config) in
-        [(GatewayConfig::default(), VpndConfig::default()), (GatewayConfig::ikev1(), VpndConfig::ikev1())]
-    {
+    for (gateway, config) in versions() {
         let lab = Lab::open();
         let narrows = Narrows::new(&lab, Icmp::Filtered);
         narrows.carry(1300);
@@ -96,9 +94,7 @@ fn t_07_a_path_that_carries_less_is_found_though_icmp_is_filtered_and_tcp_passes
 
 #[test]
 fn t_07_a_path_that_carries_less_is_found_by_what_icmp_says_with_both_versions() {
-    for (gateway, config) in
-        [(GatewayConfig::default(), VpndConfig::default()), (GatewayConfig::ikev1(), VpndConfig::ikev1())]
-    {
+    for (gateway, config) in versions() {
         let lab = Lab::open();
         let narrows = Narrows::new(&lab, Icmp::Told);
         narrows.carry(1300);

@@ -9,7 +9,7 @@ use crate::gateway::{ADDRESS, Gateway, GatewayConfig, INSIDE, PSK};
 use crate::killswitch::{MARKER, Sender, with_default_routes};
 use crate::lab::{Client, Lab};
 use crate::load::{Pings, Server};
-use crate::vpnd::{AUTHENTICATION, Vpnd, VpndConfig, quoted};
+use crate::vpnd::{AUTHENTICATION, Vpnd, VpndConfig, quoted, versions};
 
 const OTHER_INSIDE: &str = "10.251.0.5";
 const NEW_PSK: &str = "another interoperable secret";
@@ -97,10 +97,6 @@ fn has_only(gateway: &Gateway<'_>, is_it: impl Fn(&crate::gateway::SaStatus) -> 
         let sas = gateway.sas();
         sas.len() == 1 && is_it(&sas[0]) && !sas[0].all_selectors().is_empty()
     });
-}
-
-fn versions() -> [(GatewayConfig, VpndConfig); 2] {
-    [(GatewayConfig::default(), VpndConfig::default()), (GatewayConfig::ikev1(), VpndConfig::ikev1())]
 }
 
 #[test]

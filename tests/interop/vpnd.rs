@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::gateway;
+use crate::gateway::{self, GatewayConfig};
 use crate::lab::Client;
 
 /// Longer than any handshake takes on a busy machine.
@@ -303,4 +303,9 @@ impl Drop for Vpnd {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// A gateway and a vpnd of each IKE version.
+pub(crate) fn versions() -> [(GatewayConfig, VpndConfig); 2] {
+    [(GatewayConfig::default(), VpndConfig::default()), (GatewayConfig::ikev1(), VpndConfig::ikev1())]
 }

@@ -58,9 +58,12 @@ fn grouped(number: u64) -> String {
     groups.join(",")
 }
 
+/// What one row of the table says of a run.
+type Cell = fn(&Report) -> String;
+
 /// A column for each.
 pub(super) fn table(reports: &[(&str, &Report)]) -> String {
-    let rows: [(&str, fn(&Report) -> String); 8] = [
+    let rows: [(&str, Cell); 8] = [
         ("Datagrams", |report| format!("{} of {} kinds", grouped(report.sent), report.kinds)),
         ("Datagrams a second", |report| grouped(report.a_second())),
         ("Memory (RSS) before, after half of them, at most, after", Report::memory),

@@ -91,7 +91,7 @@ pub(super) fn flood(orders: &str) {
             waiting.extend(pool[at].iter().map(Vec::as_slice));
             sent += 1;
             at = (at + 1) % POOL;
-            if sent % (target.count / 10) == 0 {
+            if sent.is_multiple_of(target.count / 10) {
                 println!("@ .");
             }
         }
