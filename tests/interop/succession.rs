@@ -28,11 +28,10 @@ fn assert_traffic_returns(gateway: GatewayConfig, config: &VpndConfig) {
     let mut vpnd = config.up(&client);
     assert!(client.reaches(INSIDE));
     assert_nothing_is_lost(&client, &mut vpnd, Duration::from_secs(25));
-    assert!(vpnd.said().contains("no second session yet"), "{}", vpnd.said());
+    vpnd.wait_until_said("no second session yet");
     on_gateway("nft delete table inet first");
     assert_nothing_is_lost(&client, &mut vpnd, Duration::from_secs(45));
-    let said = vpnd.said();
-    assert!(said.contains("the session with 192.0.2.2 carries the traffic now"), "{said}");
+    vpnd.wait_until_said("the session with 192.0.2.2 carries the traffic now");
     gateway.wait_until(|| gateway.sas().len() == 1);
     vpnd.terminate();
     gateway.wait_until_empty();
