@@ -177,17 +177,29 @@ fn packets_that_nobody_answers_for_a_day_cost_two_quick_modes() {
     one_way_for_a_day(v1());
 }
 
-fn one_way_always<G: Peer>(mut world: World<G>, expected: usize) {
+fn one_way_always<G: Peer>(mut world: World<G>) {
     for _ in 0..HOUR.as_secs() {
         world.tell();
         world.run(SECOND);
     }
-    assert_eq!((replaced(&world), rekeyed(&world)), (expected, expected), "{:?}", world.told());
+    assert_eq!((replaced(&world), rekeyed(&world)), (1, 1), "{:?}", world.told());
 }
 
-/// An IKEv1 gateway says nothing after the third message: nobody knows that it has the child.
 #[test]
-fn packets_that_nobody_ever_answered_cost_nothing_or_one_quick_mode() {
-    one_way_always(v2(), 0);
-    one_way_always(v1(), 1);
+fn packets_that_nobody_ever_answered_cost_one_new_child() {
+    one_way_always(v2());
+    one_way_always(v1());
+}
+
+fn is_mended_before_any_packet<G: Peer>(mut world: World<G>) {
+    world.run(HOUR);
+    forget_children(&mut world);
+    let taken = outage(&mut world, MINUTE);
+    assert!(taken <= 20 * SECOND, "{taken:?}");
+}
+
+#[test]
+fn a_child_that_is_lost_before_its_first_packet_is_made_anew_within_seconds() {
+    is_mended_before_any_packet(v2());
+    is_mended_before_any_packet(v1());
 }
