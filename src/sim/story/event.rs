@@ -33,6 +33,8 @@ pub enum Event {
     Listen(u64, Duration),
     /// The link is like this from now on.
     Weather(Quality),
+    /// The path swallows datagrams that are longer than this and may not be cut, or none.
+    Narrow(Option<u16>),
     /// The NAT gives new ports.
     Rebind,
     /// The client has another address.
@@ -62,7 +64,7 @@ pub enum Event {
 impl Event {
     pub(super) fn choose(choices: &mut impl Choices, pace: Pace, gateways: usize) -> Self {
         let gateway = |choices: &mut dyn FnMut(u64) -> u64| choices(gateways as u64) as usize;
-        match choices.below(28) {
+        match choices.below(29) {
             0..=3 => Self::Talk(1 + choices.below(20), choices.between(SECOND / 100, SECOND)),
             4 => Self::Listen(1 + choices.below(20), choices.between(SECOND / 100, SECOND)),
             5..=6 => Self::Weather(weather(choices)),
@@ -86,11 +88,12 @@ impl Event {
                 Self::Reload(dpd, pace.lifetime(choices), change)
             }
             25..=26 => Self::HandOver(choices.below(1 << 16)),
-            _ => {
+            27 => {
                 let address = choices.one_of(&[GATEWAY, PLACES[1], Ipv4Addr::new(203, 0, 113, 99).into()]);
                 let source = SocketAddr::new(address, choices.one_of(&[4500, 500, 4501]));
                 Self::Stray(source, choices.below(1 << 16), choices.below(256) as usize)
             }
+            _ => Self::Narrow(choices.heads().then(|| 600 + choices.below(900) as u16)),
         }
     }
 }
@@ -138,6 +141,7 @@ impl<G: Character> Story<G> {
                 }
             }
             Event::Weather(quality) => self.world.link.quality = *quality,
+            Event::Narrow(longest) => self.world.link.longest = *longest,
             Event::Rebind => self.world.link.rebind(),
             Event::Roam(address) => {
                 self.place = *address;

@@ -33,6 +33,9 @@ const RECOVERY: Duration = Duration::from_secs(12 * 60);
 /// After this time of quiet, a gateway that asks for signs of life knows what is dead.
 const QUIET: Duration = Duration::from_secs(10 * 60);
 
+/// What the client's own link carries, in octets: it asks its gateway what lies behind.
+const FIRST_LINK: u16 = 1500;
+
 /// SAs at all gateways together, however the story goes.
 const MOST_STANDING: usize = 64;
 
@@ -122,7 +125,8 @@ pub fn tell<G: Character>(choices: &mut impl Choices, pace: Pace, listen: &mut d
     scene.client.reconnect.longest_displaced = Duration::from_secs(120);
     let is_rekeyed = scene.client.profile.child.lifetime.time.is_some_and(|time| time < RECOVERY / 2);
     let settings = scene.client.clone();
-    let world = World::new(scene);
+    let mut world = World::new(scene);
+    world.client.first_link = Some(FIRST_LINK);
     let mut story = Story { place: world.client.address(), world, is_named, sites, is_rekeyed, is_noticed, settings };
     story.publish();
     story.world.run_until_up(MINUTE);
