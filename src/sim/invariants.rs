@@ -133,7 +133,8 @@ impl Invariants {
         self.received.push(now);
         let octets = datagram.octets.as_slice();
         let message = octets.strip_prefix(&[0; 4]).filter(|_| datagram.source.port() != 500).unwrap_or(octets);
-        if message.len() < 28 || message[17] != ISAKMP {
+        // Nothing protects IKEv1's header, and its minor version means nothing to the client: it may be damaged.
+        if message.len() < 28 || message[17] >> 4 != ISAKMP >> 4 {
             return;
         }
         if message[16] == FRAGMENT {
