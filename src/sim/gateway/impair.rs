@@ -73,6 +73,8 @@ pub enum Impairment {
     RekeyIkeAfter(Duration),
     /// Answers every CREATE_CHILD_SA request with this notify.
     RefuseRekey(u16),
+    /// In rekeys, its own and the client's, its key exchange value is all zero.
+    ZeroRekeyExchange,
     /// Answers a rekey of a child with narrower selectors.
     NarrowRekey,
     /// Answers UPDATE_SA_ADDRESSES with this error notify.

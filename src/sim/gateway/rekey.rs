@@ -56,10 +56,6 @@ pub(super) fn delete_body(spi: u32) -> Vec<u8> {
     [&[3, 4, 0, 1][..], &spi.to_be_bytes()].concat()
 }
 
-fn ke_body(secret: &EphemeralSecret) -> Vec<u8> {
-    [&group_number(secret.group()).to_be_bytes()[..], &[0, 0], secret.public()].concat()
-}
-
 fn shared(secret: EphemeralSecret, body: Option<&[u8]>) -> Option<Vec<u8>> {
     let body = body.filter(|body| body.get(..2) == Some(&group_number(secret.group()).to_be_bytes()[..]))?;
     Some(secret.agree(body.get(4..)?).ok()?.expose().to_vec())
@@ -137,7 +133,7 @@ impl Gateway {
                     (payload::SA, write_proposals(&[proposal])),
                     (payload::NONCE, nonce.clone()),
                 ];
-                inner.extend(secret.as_ref().map(|secret| (payload::KE, ke_body(secret))));
+                inner.extend(secret.as_ref().map(|secret| (payload::KE, self.key_exchange(secret))));
                 inner.push((payload::TS_I, write_selectors(&child.subnets)));
                 inner.push((payload::TS_R, write_selectors(&child.client)));
                 let ask = Ask::RekeyChild { old, new, nonce, secret, rival: None };
@@ -153,12 +149,20 @@ impl Gateway {
                 let inner = vec![
                     (payload::SA, write_proposals(&[proposal])),
                     (payload::NONCE, nonce.clone()),
-                    (payload::KE, ke_body(&secret)),
+                    (payload::KE, self.key_exchange(&secret)),
                 ];
                 let ask = Ask::RekeyIke { spi, nonce, secret, rival: None };
                 self.ask(now, sa, exchange::CREATE_CHILD, &inner, ask);
             }
         }
+    }
+
+    fn key_exchange(&self, secret: &EphemeralSecret) -> Vec<u8> {
+        let mut public = secret.public().to_vec();
+        if self.impaired(&super::impair::Impairment::ZeroRekeyExchange) {
+            public.fill(0);
+        }
+        [&group_number(secret.group()).to_be_bytes()[..], &[0, 0], &public].concat()
     }
 
     /// The answer to a CREATE_CHILD_SA request, or the notify that refuses it.
@@ -214,7 +218,7 @@ impl Gateway {
             .ok_or(refusal(notify::NO_PROPOSAL_CHOSEN))?;
         let ni = find(inner, payload::NONCE).ok_or(refusal(notify::INVALID_SYNTAX))?.to_vec();
         let secret = self.settings.pfs.map(|group| EphemeralSecret::generate(group, &mut self.random));
-        let ke = secret.as_ref().map(ke_body);
+        let ke = secret.as_ref().map(|secret| self.key_exchange(secret));
         let shared = match secret {
             None => Vec::new(),
             Some(secret) => {
@@ -262,7 +266,7 @@ impl Gateway {
         let (suite, mut proposal) =
             choose_ike(&offer, &self.settings.ike_suites).ok_or(refusal(notify::NO_PROPOSAL_CHOSEN))?;
         let secret = EphemeralSecret::generate(suite.group, &mut self.random);
-        let ke = ke_body(&secret);
+        let ke = self.key_exchange(&secret);
         let shared = shared(secret, find(inner, payload::KE)).ok_or(other_group(suite.group))?;
         let ni = find(inner, payload::NONCE).ok_or(refusal(notify::INVALID_SYNTAX))?.to_vec();
         let nr = self.nonce(self.settings.nonces.1);

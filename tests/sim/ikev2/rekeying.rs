@@ -7,11 +7,11 @@ use vpnd::sa::lifetime::Lifetime;
 use vpnd::sa::suite::Group;
 use vpnd::sim::gateway::impair::Impairment;
 use vpnd::sim::link::{Fault, Quality};
-use vpnd::sim::scene;
+use vpnd::sim::scene::{self, Suites};
 use vpnd::sim::world::{Scene, World};
 use vpnd::tunnel::progress::Progress;
 
-use crate::{MINUTE, failures, pings, quick};
+use crate::{MINUTE, cbc, failures, pings, quick};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -102,6 +102,33 @@ fn k2_130_a_child_is_rekeyed_with_the_keys_of_the_new_ike_sa() {
         let mut world = up(scene);
         nothing_is_lost(&mut world, 300);
         assert!(rekeyed(&world, Side::Us) >= 9, "{:?}", world.gateway.counts());
+    }
+}
+
+/// RFC 6989 §2.5: no keys are made of it, and the IKE SA in which it came is over.
+#[test]
+fn c_05_an_invalid_public_value_in_a_rekey_ends_the_ike_sa_whoever_began() {
+    for (by_us, is_child) in [(true, true), (true, false), (false, true), (false, false)] {
+        for group in [Group::Curve25519, Group::Ecp256, Group::Modp2048] {
+            let after = |is_wanted: bool| is_wanted.then_some(20 * SECOND);
+            let mut scene = scene::plain(Suites::of(cbc(), group), 6);
+            let profile = &mut scene.client.profile;
+            profile.child.lifetime.time = after(by_us && is_child);
+            profile.ike_lifetime.time = after(by_us && !is_child);
+            profile.child.offers[0].pfs = vec![group];
+            profile.child.verify_pfs = false;
+            scene.gateway.pfs = Some(group);
+            scene.gateway.child_rekey = after(!by_us && is_child);
+            scene.gateway.ike_rekey = after(!by_us && !is_child);
+            scene.gateway.impairments = vec![Impairment::ZeroRekeyExchange];
+            let mut world = up(scene);
+            assert!(world.run_until(MINUTE, |world| !failures(world).is_empty()), "{by_us} {is_child} {group:?}");
+            let failure = failures(&world)[0];
+            assert!(matches!(failure, Failure::PeerViolation { .. }), "{by_us} {is_child} {group:?}: {failure:?}");
+            world.run(SECOND / 10);
+            // By a DELETE, or by INVALID_SYNTAX in the answer (RFC 7296 §2.21.3).
+            assert_eq!(world.gateway.counts().deletes, u64::from(by_us), "{by_us} {is_child} {group:?}");
+        }
     }
 }
 
