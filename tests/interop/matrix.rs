@@ -1,5 +1,5 @@
-//! Every suite with every group: up, and a ping through the tunnel. The table is left in
-//! `matrix.txt` of the target's temporary directory, where `make interop` prints it from.
+//! Every suite with every group: up, the child rekeyed (which proves the group before the tunnel is up), and a ping through the tunnel. The
+//! table is left in `matrix.txt` of the target's temporary directory, where `make interop` prints it from.
 
 use crate::gateway::{Gateway, GatewayConfig, INSIDE};
 use crate::grid::Grid;
@@ -66,7 +66,7 @@ impl Cell {
         let config = VpndConfig::default()
             .with("local", "id", quoted(&self.identity()))
             .with("ike", "proposals", format!("[\"{ike}\"]"))
-            .with("esp", "proposals", format!("[\"{suite}\"]"));
+            .with("esp", "proposals", format!("[\"{suite}-{group}\"]"));
         if suite.ends_with("-sha1") { config.with("security", "allow_weak", "true") } else { config }
     }
 
@@ -80,10 +80,10 @@ impl Cell {
             },
             |(_, prf)| prf.to_owned(),
         );
-        (format!("{suite}/{prf}/{group}"), suite.to_owned())
+        (format!("{suite}/{prf}/{group}"), format!("{suite}/{group}"))
     }
 
-    /// Panics unless the tunnel comes up with this suite and group, carries a ping, and goes down.
+    /// Panics unless the tunnel comes up with this suite and group, also in the child's first rekey, carries a ping, and goes down.
     fn prove(&self, client: &Client<'_>, gateway: &Gateway<'_>) {
         let vpnd = self.config().up(client);
         assert_eq!(client.ping(INSIDE, 1), 1, "no answer through the tunnel");
@@ -107,7 +107,7 @@ fn gateway_that_takes_everything(lab: &Lab) -> Gateway<'_> {
     let groups = GROUPS.map(|(ours, _)| ours).join("-");
     GatewayConfig::default()
         .with("ike", format!("{cbc}-{groups},{aead}-{prfs}-{groups}!"))
-        .with("esp", format!("{cbc},{aead}!"))
+        .with("esp", format!("{cbc}-{groups},{aead}-{groups}!"))
         .start(lab)
 }
 
