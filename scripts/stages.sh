@@ -23,8 +23,10 @@ for stage in "$@"; do
     make --no-print-directory "$stage" 2>&1 | tee "$log" || result=FAILED
     good=$(count "$log" passed)
     bad=$(count "$log" failed)
+    flaky=$(count "$log" flaky)
     tests=-
     [ $((good + bad)) -eq 0 ] || tests="$good passed, $bad failed"
+    [ "$flaky" -eq 0 ] || tests+=", $flaky only when tried again"
     passed_tests=$((passed_tests + good))
     failed_tests=$((failed_tests + bad))
     [ "$result" = passed ] || failed=yes
