@@ -240,11 +240,14 @@ fn hardware_address(client: &Client<'_>) -> String {
     client.run("cat", &["/sys/class/net/outer/address"]).trim().to_owned()
 }
 
-/// Datagrams that are longer than any before touch memory that was set aside for them at the start: 64 of 64 KiB. Nothing else may grow.
+/// The inbound thread's room for 64 datagrams of 64 KiB is set aside at the start, and touched when so many and so long ones wait at once for the first
+/// time: soon on a busy machine, late on a quiet one. Nothing else may grow, but for what comes and goes.
 #[track_caller]
 fn assert_bounded([before, half, most, after]: [u64; 4]) {
-    let grown = [half, most, after].map(|size| size.saturating_sub(before) >> 10);
-    assert!(grown.iter().all(|grown| *grown < 6 << 10), "grown by {grown:?} KiB");
+    const ROOM: u64 = 64 << 16;
+    const ELSE: u64 = 2 << 20;
+    let grown = [half, most, after].map(|size| size.saturating_sub(before));
+    assert!(grown.iter().all(|grown| *grown < ROOM + ELSE), "grown by {:?} KiB", grown.map(|octets| octets >> 10));
 }
 
 #[test]
@@ -271,8 +274,6 @@ fn ten_million() {
     for report in [ikev2, ikev1] {
         assert_eq!(report.answered, [""; 0], "answers to strangers");
         assert_bounded(report.memory);
-        let [_, half, most, _] = report.memory;
-        assert!(most < half + (1 << 19), "memory grew in the second half");
         assert!(report.stream.kept() >= 0.9, "fewer than 90 % of the tunnel's packets were kept");
     }
 }
