@@ -9,8 +9,8 @@ use super::Datagram;
 /// Octets that stand in every inner packet of a story and must never be seen on the wire.
 pub const INNER_MARK: &[u8; 16] = b"inner-mark-in-it";
 
-/// Datagrams the client may send within a second beyond one for each that it received.
-const BURST: usize = 40;
+/// Datagrams the client may send within a second beyond one for each that it received: two sessions may each put a message in eight fragments five times.
+const BURST: usize = 80;
 
 /// Half-open IKE SAs of one attempt.
 const CANDIDATES: usize = 8;

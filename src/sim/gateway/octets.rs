@@ -208,7 +208,8 @@ pub fn read_proposals(body: &[u8]) -> Option<Vec<Proposal>> {
             inner += length;
         }
         proposals.push(Proposal { number: head[4], protocol: head[5], spi, transforms });
-        at += usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        at = Some(at + length).filter(|end| *end >= inner)?;
     }
     Some(proposals)
 }
