@@ -41,6 +41,8 @@ pub struct OneWay {
     lives: Option<Instant>,
     /// In so many seconds packets were sent after that.
     sent: u32,
+    /// Since packets go out only, the peer sent with an SA that is not ours.
+    is_answered_elsewhere: bool,
     /// New SAs that this may still be a reason for.
     left: u8,
     /// When it last was one.
@@ -59,11 +61,24 @@ pub enum Verdict {
         /// For how long packets went out only.
         silent: Duration,
     },
+    /// Negotiate another session: the peer sends in one that we have lost, and would prefer it to a new SA of this one.
+    Succeed {
+        /// For how long packets went out only.
+        silent: Duration,
+    },
 }
 
 impl Default for OneWay {
     fn default() -> Self {
-        Self { since: None, is_asked: false, lives: None, sent: 0, left: MOST_UNPROVEN, replaced: None }
+        Self {
+            since: None,
+            is_asked: false,
+            lives: None,
+            sent: 0,
+            is_answered_elsewhere: false,
+            left: MOST_UNPROVEN,
+            replaced: None,
+        }
     }
 }
 
@@ -85,8 +100,14 @@ impl OneWay {
         }
         self.left = self.left.saturating_sub(1);
         self.replaced = Some(now);
-        self.renewed();
-        Verdict::Replace { silent }
+        let is_answered_elsewhere = self.is_answered_elsewhere;
+        self.begin_again();
+        if is_answered_elsewhere { Verdict::Succeed { silent } } else { Verdict::Replace { silent } }
+    }
+
+    /// The peer sent with an SA that is not ours. Anybody can play that: it counts for nothing while packets come.
+    pub fn answered_elsewhere(&mut self) {
+        self.is_answered_elsewhere |= self.since.is_some();
     }
 
     /// A packet came.
@@ -94,11 +115,17 @@ impl OneWay {
         if self.since.is_some() {
             self.left = MOST;
         }
-        self.renewed();
+        self.begin_again();
     }
 
-    /// Another SA carries the packets from now on: it has as much time as the one before.
+    /// Another SA carries the packets from now on: it has as much time as the one before, unless the peer answers in another session anyway.
     pub fn renewed(&mut self) {
+        if !self.is_answered_elsewhere {
+            self.begin_again();
+        }
+    }
+
+    fn begin_again(&mut self) {
         *self = Self { left: self.left, replaced: self.replaced, ..Self::default() };
     }
 }
@@ -108,6 +135,14 @@ pub fn in_words(outbound: OutboundSpi, silent: Duration) -> String {
     format!(
         "packets go out with SPI {outbound}, and none has come back for {} s although the gateway answers: it may have lost the child SA, and a new \
          one is negotiated",
+        silent.as_secs()
+    )
+}
+
+/// The same, where another session is made.
+pub fn in_words_of_another(silent: Duration) -> String {
+    format!(
+        "packets go out, and for {} s the gateway has sent with an SPI that is not ours: it keeps a session that was lost here, and a new one is made",
         silent.as_secs()
     )
 }
@@ -208,6 +243,34 @@ mod tests {
         assert_eq!(verdicts, [Verdict::Fine; 3]);
         assert_eq!(one_way.sent(at(4000), Duration::ZERO), Verdict::Fine, "the first was sent before any sign of life");
         assert_ne!(one_way.sent(at(5000), Duration::ZERO), Verdict::Fine);
+    }
+
+    #[test]
+    fn a_peer_that_sends_in_a_lost_session_gets_another_one() {
+        let mut one_way = went_both_ways();
+        one_way.answered_elsewhere();
+        assert_eq!(talk(&mut one_way, 100, 120), [111], "before packets went out only it means nothing");
+        let mut one_way = went_both_ways();
+        assert!(talk(&mut one_way, 100, 105).is_empty());
+        one_way.answered_elsewhere();
+        let verdicts: Vec<Verdict> = (105..130).map(|second| one_way.sent(at(second), Duration::ZERO)).collect();
+        let silent = Duration::from_secs(11);
+        let wanted: Vec<&Verdict> = verdicts.iter().filter(|verdict| **verdict != Verdict::Fine).collect();
+        assert_eq!(wanted, [&Verdict::Succeed { silent }]);
+    }
+
+    #[test]
+    fn new_sas_of_a_session_change_nothing_where_the_peer_sends_in_another() {
+        let mut one_way = went_both_ways();
+        let verdict = |second: u64| {
+            if second.is_multiple_of(8) {
+                one_way.answered_elsewhere();
+                one_way.renewed();
+            }
+            one_way.sent(at(second), Duration::ZERO)
+        };
+        let verdicts: Vec<Verdict> = (100..112).map(verdict).collect();
+        assert_eq!(verdicts.last(), Some(&Verdict::Succeed { silent: Duration::from_secs(11) }), "{verdicts:?}");
     }
 
     #[test]

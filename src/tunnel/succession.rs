@@ -130,7 +130,10 @@ impl Tunnel {
                 self.start_successor(now, Reason::Silence);
             }
             (Some(Successor { reason: Reason::Silence, line }), false) => {
-                if line.connected().is_some_and(|connected| connected.ready) {
+                // A gateway that answered both may have the other session already: left alone there, it would get packets that nobody reads.
+                let is_known_there =
+                    |other: &Connected| other.ready || (other.is_answered && other.remote == current.remote);
+                if line.connected().is_some_and(is_known_there) {
                     return;
                 }
                 self.abandon_successor(now);

@@ -401,6 +401,11 @@ impl Child {
         (verdict, self.in_use().map(|sa| sa.outbound))
     }
 
+    /// The gateway sent with an SA that is not ours.
+    pub(super) fn answered_elsewhere(&mut self) {
+        self.one_way.answered_elsewhere();
+    }
+
     /// A packet arrived on one of its SAs.
     pub(super) fn inbound_seen(&mut self, ctx: &mut Context<'_>, inbound: InboundSpi, configuration: &Configuration) {
         self.one_way.heard();

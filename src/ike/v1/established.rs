@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use crate::ike::action::{Command, Configuration, Deadline, DropReason, Event, Failure, SessionStatus, Timer};
 use crate::ike::context::Context;
 use crate::ike::liveness::Liveness;
-use crate::ike::one_way::{Verdict, in_words};
+use crate::ike::one_way::{Verdict, in_words, in_words_of_another};
 use crate::ike::timer::earliest;
 use crate::ike::v1::State;
 use crate::ike::v1::answers::Transaction;
@@ -156,11 +156,13 @@ impl Established {
             }
             DataReport::Lifetime { child, mark } => self.used_up(ctx, child, mark),
             // It restarted, or keeps an SA that we forgot: untrusted, so it is asked.
-            DataReport::UnknownSpi { .. } if self.liveness.take_hint(ctx.now) => self.probe(ctx),
-            DataReport::UnknownSpi { .. }
-            | DataReport::NoChild
-            | DataReport::Unreachable
-            | DataReport::PathMtu { .. } => {}
+            DataReport::UnknownSpi { .. } => {
+                self.children.iter_mut().for_each(Child::answered_elsewhere);
+                if self.liveness.take_hint(ctx.now) {
+                    self.probe(ctx);
+                }
+            }
+            DataReport::NoChild | DataReport::Unreachable | DataReport::PathMtu { .. } => {}
         }
         let flow = self.go_on(ctx);
         self.conclude(ctx, flow)
@@ -281,6 +283,10 @@ impl Established {
         match child.sent(ctx.now, silence) {
             (Verdict::Ask, _) if self.liveness.asks() => self.probe(ctx),
             (Verdict::Replace { silent }, Some(outbound)) => ctx.event(Event::Notice(in_words(outbound, silent))),
+            (Verdict::Succeed { silent }, _) => {
+                ctx.event(Event::Notice(in_words_of_another(silent)));
+                ctx.event(Event::Expiring);
+            }
             (Verdict::Fine | Verdict::Ask | Verdict::Replace { .. }, _) => {}
         }
     }

@@ -282,7 +282,6 @@ impl Child {
     /// gives the SPI that they went out with.
     pub(super) fn sent(&mut self, ctx: &mut Context<'_>, silence: Duration) -> (Verdict, Option<OutboundSpi>) {
         let verdict = self.one_way.sent(ctx.now, silence);
-        let outbound = self.in_use_sa().map(|sa| sa.outbound);
         if matches!(verdict, Verdict::Replace { .. }) {
             // What the peer made and never sent with is as good as lost, and would be in the way of a rekey.
             if let Some(newer) = self.successor() {
@@ -290,7 +289,12 @@ impl Child {
             }
             self.rekey_at = Some(ctx.now);
         }
-        (verdict, outbound)
+        (verdict, self.in_use_sa().map(|sa| sa.outbound))
+    }
+
+    /// The peer sent with an SA that is not ours.
+    pub(super) fn answered_elsewhere(&mut self) {
+        self.one_way.answered_elsewhere();
     }
 
     /// A packet arrived on one of its SAs: the peer has it.

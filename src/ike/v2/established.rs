@@ -229,14 +229,15 @@ impl Established {
                 self.age(ctx)
             }
             // RFC 7296 §2.4: it restarted, or keeps an SA that we forgot: untrusted, so it is asked.
-            DataReport::UnknownSpi { .. } if self.closing.is_none() && self.liveness.take_hint(ctx.now) => {
-                self.probe(ctx)
+            DataReport::UnknownSpi { .. } => {
+                self.child.iter_mut().for_each(Child::answered_elsewhere);
+                let asks = self.closing.is_none() && self.liveness.take_hint(ctx.now);
+                if asks { self.probe(ctx) } else { Flow::Continue(()) }
             }
             DataReport::InboundSeen { .. }
             | DataReport::OutboundSent { .. }
             | DataReport::Lifetime { .. }
             | DataReport::NoChild
-            | DataReport::UnknownSpi { .. }
             | DataReport::Unreachable
             | DataReport::PathMtu { .. } => Flow::Continue(()),
         };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ike::action::{Deadline, Event, Failure, Phase, Timer};
 use crate::ike::context::Context;
-use crate::ike::one_way::{Verdict, in_words};
+use crate::ike::one_way::{Verdict, in_words, in_words_of_another};
 use crate::ike::schedule::{last_call, replacement};
 use crate::ike::timer::{earliest, percent_of, random_part};
 use crate::ike::v2::established::{Established, Flow};
@@ -121,7 +121,14 @@ impl Established {
                 ctx.event(Event::Notice(in_words(outbound, silent)));
                 self.age(ctx)
             }
-            (Verdict::Fine | Verdict::Ask | Verdict::Replace { .. }, _) => Flow::Continue(()),
+            // What they are sent with is deleted: its end did not lead to another one.
+            (Verdict::Replace { .. }, None) => self.child_deleted(ctx),
+            (Verdict::Succeed { silent }, _) => {
+                ctx.event(Event::Notice(in_words_of_another(silent)));
+                self.expire(ctx);
+                Flow::Continue(())
+            }
+            (Verdict::Fine | Verdict::Ask, _) => Flow::Continue(()),
         }
     }
 

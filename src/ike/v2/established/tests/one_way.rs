@@ -31,14 +31,16 @@ fn use_both_ways(pair: &mut Pair) {
     pair.advance(seconds(1));
 }
 
-/// A packet a second; questions are answered. What our side did in the second in which it asked for an SA, and which that was.
+/// A packet a second; questions are answered. What our side did in the second in which it asked for an SA or a session, and which that was.
 fn asked_for_an_sa(pair: &mut Pair, mut each_second: impl FnMut(&mut Pair)) -> Option<(u64, Vec<Seen>)> {
     for second in 0..100 {
         pair.report(DataReport::OutboundSent { child: CHILD });
         let seen = pair.seen();
         for one in &seen {
             match one {
-                Seen::Sent { exchange: CREATE_CHILD_SA, .. } => return Some((second, seen)),
+                Seen::Sent { exchange: CREATE_CHILD_SA, .. } | Seen::Event(Event::Expiring) => {
+                    return Some((second, seen));
+                }
                 Seen::Sent { exchange: INFORMATIONAL, response: false, message_id, .. } => {
                     let answer = pair.peer.response(*message_id, INFORMATIONAL, &empty());
                     pair.receive(&answer);
@@ -72,6 +74,16 @@ fn k2_126_an_sa_whose_packets_go_out_only_is_rekeyed_and_made_anew_when_the_peer
     pair.receive(&answer);
     let seen = pair.seen();
     assert!(matches!(seen[..], [Seen::Sent { exchange: CREATE_CHILD_SA, .. }]) && !is_rekey(&seen[0]), "{seen:?}");
+}
+
+#[test]
+fn a_peer_that_sends_in_a_session_which_is_lost_here_gets_another_one() {
+    let mut pair = went_both_ways();
+    let (second, seen) = asked_for_an_sa(&mut pair, |pair| pair.report(DataReport::UnknownSpi { spi: 0x1234_5678 }))
+        .expect("it is noticed");
+    assert!((10..15).contains(&second), "{second}");
+    let [Seen::Event(Event::Notice(text)), Seen::Event(Event::Expiring)] = &seen[..] else { panic!("{seen:?}") };
+    assert!(text.contains("an SPI that is not ours"), "{text}");
 }
 
 #[test]
