@@ -132,7 +132,6 @@ pub(super) struct Aged {
 
 impl Child {
     pub(super) fn new(id: ChildId, pair: Pair) -> Self {
-        // RFC 2409 §5.5: nobody answers the third message.
         let (sas, one_way) = (Vec::new(), OneWay::default());
         Self { id, pair, standing: Standing::Absent, sas, wanted_at: None, quick_deletes: 0, one_way }
     }
