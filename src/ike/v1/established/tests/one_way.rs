@@ -68,6 +68,17 @@ fn k1_017_a_child_whose_packets_go_out_only_is_negotiated_anew() {
 }
 
 #[test]
+fn a_gateway_that_sends_in_a_session_which_is_lost_here_gets_another_one() {
+    let (mut client, mut peer, _) = up_with_answers(with_dpd(profile()));
+    use_both_ways(&mut client, 0);
+    client.wait(1_000);
+    let unknown = |client: &mut Client| _ = client.report(DataReport::UnknownSpi { spi: 0x1234_5678 });
+    assert_eq!(quick_mode_after(&mut client, &mut peer, 0, unknown), None, "it would change nothing");
+    assert!(notices(&client).iter().any(|text| text.contains("an SPI that is not ours")));
+    assert_eq!(client.told().iter().filter(|event| matches!(event, Event::Expiring)).count(), 1);
+}
+
+#[test]
 fn of_several_children_only_the_silent_one_is_negotiated_anew() {
     let profile = with_dpd(reaching(profile(), &["10.250.0.0/24", "10.251.0.0/24"]));
     let (mut client, mut peer, _) = up_with_answers(profile);
