@@ -83,7 +83,7 @@ impl Default for OneWay {
 }
 
 impl OneWay {
-    /// Packets were sent; this is called once a second at most. Of the peer, nothing at all was heard for `silence`.
+    /// Packets were sent; this is called once a second at most. Of the peer, nothing at all was heard for `silence`; zero where it cannot be asked.
     pub fn sent(&mut self, now: Instant, silence: Duration) -> Verdict {
         let silent = now.since(*self.since.get_or_insert(now));
         let is_ripe = self.left > 0 && self.replaced.is_none_or(|last| now.since(last) >= BETWEEN);
@@ -135,6 +135,15 @@ pub fn in_words(outbound: OutboundSpi, silent: Duration) -> String {
     format!(
         "packets go out with SPI {outbound}, and none has come back for {} s although the gateway answers: it may have lost the child SA, and a new \
          one is negotiated",
+        silent.as_secs()
+    )
+}
+
+/// The same, of a peer that cannot be asked otherwise.
+pub fn in_words_of_a_question(outbound: OutboundSpi, silent: Duration) -> String {
+    format!(
+        "packets go out with SPI {outbound}, and none has come back for {} s: the gateway announced no DPD, so a new child SA is negotiated, and without \
+         an answer to that it is dead",
         silent.as_secs()
     )
 }

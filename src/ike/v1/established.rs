@@ -11,11 +11,12 @@ mod renewal;
 mod words;
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::ike::action::{Command, Configuration, Deadline, DropReason, Event, Failure, SessionStatus, Timer};
 use crate::ike::context::Context;
 use crate::ike::liveness::Liveness;
-use crate::ike::one_way::{Verdict, in_words, in_words_of_another};
+use crate::ike::one_way::{Verdict, in_words, in_words_of_a_question, in_words_of_another};
 use crate::ike::timer::earliest;
 use crate::ike::v1::State;
 use crate::ike::v1::answers::Transaction;
@@ -274,15 +275,20 @@ impl Established {
     }
 
     /// Packets of a child were sent. Where they go out only although the gateway answers, it may have lost the child, or its delete was lost (RFC 2409
-    /// §5.7: nobody answers one): a quick mode makes another.
+    /// §5.7: nobody answers one): a quick mode makes another. A gateway that answers no questions is taken to live until that has no answer.
     fn child_sent(&mut self, ctx: &mut Context<'_>, child: ChildId) {
-        let silence = self.liveness.silence(ctx.now);
+        let is_unasked = self.asks_by_quick_modes();
+        let silence = if is_unasked { Duration::ZERO } else { self.liveness.silence(ctx.now) };
         let is_replaced = self.quick_modes.is_ours_for(child);
         let is_it = |one: &&mut Child| one.id == child && one.standing == Standing::Up && !is_replaced;
         let Some(child) = self.children.iter_mut().find(is_it) else { return };
         match child.sent(ctx.now, silence) {
             (Verdict::Ask, _) if self.liveness.asks() => self.probe(ctx),
-            (Verdict::Replace { silent }, Some(outbound)) => ctx.event(Event::Notice(in_words(outbound, silent))),
+            (Verdict::Replace { silent }, Some(outbound)) => {
+                let words =
+                    if is_unasked { in_words_of_a_question(outbound, silent) } else { in_words(outbound, silent) };
+                ctx.event(Event::Notice(words));
+            }
             (Verdict::Succeed { silent }, _) => {
                 ctx.event(Event::Notice(in_words_of_another(silent)));
                 ctx.event(Event::Expiring);

@@ -109,6 +109,22 @@ impl Established {
         self.current.answers_questions() && self.first_set.is_none()
     }
 
+    /// A gateway that announced no DPD can only be asked by a quick mode.
+    pub(super) const fn asks_by_quick_modes(&self) -> bool {
+        self.liveness.asks() && !self.current.sa.capabilities.dpd && self.first_set.is_none()
+    }
+
+    /// A quick mode came to nothing: where it is the only question there is, a gateway that gave no other sign of life since either is dead.
+    pub(super) fn judge_silence(&self, ctx: &Context<'_>, failure: &Failure) -> Flow {
+        let silent = self.liveness.silence(ctx.now);
+        match failure {
+            Failure::NoAnswer { waited, .. } if self.asks_by_quick_modes() && silent >= *waited => {
+                Flow::Break(Failure::PeerDead { silent })
+            }
+            _ => Flow::Continue(()),
+        }
+    }
+
     /// Asks for a sign of life, if the gateway announced that it gives one.
     pub(super) fn probe(&mut self, ctx: &mut Context<'_>) {
         if self.can_ask() {

@@ -354,13 +354,19 @@ impl Established {
             }
         });
         let now = ctx.now;
+        for (sent, waited) in self.quick_modes.ours.iter().map(|ours| ours.exchange.unanswered(now)) {
+            self.liveness.unanswered(now, sent, waited);
+        }
         self.repeat_answers(ctx);
         while let Some(theirs) = self.quick_modes.take_theirs(|theirs| theirs.gives_up_at <= now) {
             if let Some(child) = self.children.iter_mut().find(|one| one.id == theirs.child) {
                 child.abandon(ctx, theirs.exchange.inbound);
             }
         }
-        failed.into_iter().try_for_each(|(child, failure)| self.quick_mode_failed(ctx, child, failure))
+        failed.into_iter().try_for_each(|(child, failure)| {
+            self.judge_silence(ctx, &failure)?;
+            self.quick_mode_failed(ctx, child, failure)
+        })
     }
 
     /// The third message has no answer: a gateway whose third message was lost says it again when the second comes again.

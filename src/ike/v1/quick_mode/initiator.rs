@@ -1,5 +1,7 @@
 //! A quick mode that we began: the first message is out, the second is waited for.
 
+use std::time::Duration;
+
 use crate::crypto::dh::EphemeralSecret;
 use crate::ike::action::{DropReason, Event, Failure, Phase};
 use crate::ike::context::Context;
@@ -176,6 +178,11 @@ impl AwaitAnswer {
 
     pub(in crate::ike::v1) fn deadline(&self) -> Instant {
         self.sending.deadline()
+    }
+
+    /// How often the first message was sent, and since when.
+    pub(in crate::ike::v1) fn unanswered(&self, now: Instant) -> (u32, Duration) {
+        (self.sending.sent(), self.sending.waited(now))
     }
 
     /// RFC 2409 §5.5: there is no narrowing; the answer names what was asked for. Two ways to write the same packets are the same.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::kit::*;
-use crate::ike::action::{Event, Side};
+use crate::ike::action::{Event, Failure, Side};
 use crate::ike::profile::Profile;
 use crate::sa::command::{ChildId, DataReport, LifetimeMark};
 
@@ -101,6 +101,57 @@ fn a_child_that_the_gateway_may_never_have_had_is_negotiated_once_more_and_then_
     let (answer, _) = peer.answer(&client.last_sent_quick());
     client.receive(&answer);
     client.wait(600_000);
+    assert_eq!(quick_mode_after(&mut client, &mut peer, 0, |_| ()), None);
+}
+
+/// A tunnel to a gateway that announced no DPD.
+fn up_without_answers(profile: Profile) -> (Client, Peer) {
+    let (mut client, peer, _) = up(profile);
+    use_both_ways(&mut client, 0);
+    client.wait(1_000);
+    (client, peer)
+}
+
+#[test]
+fn k1_016_a_gateway_without_dpd_is_asked_by_a_quick_mode_and_dead_without_an_answer() {
+    let (mut client, mut peer) = up_without_answers(with_dpd(profile()));
+    assert!(client.wait(600_000).is_empty(), "whoever sends nothing loses nothing");
+    assert_eq!(quick_mode_after(&mut client, &mut peer, 0, |_| ()), Some(11));
+    assert!(notices(&client).pop().is_some_and(|text| text.contains("announced no DPD")));
+    let asked = client.now;
+    while client.failure().is_none() {
+        client.report(DataReport::OutboundSent { child: ChildId(0) });
+        client.wait(1_000);
+        assert!(client.now.since(asked) < Duration::from_secs(180), "it is dead");
+    }
+    assert!(matches!(client.failure(), Some(Failure::PeerDead { .. })), "{:?}", client.failure());
+}
+
+#[test]
+fn k1_016_a_gateway_without_dpd_that_lost_the_child_gets_another_and_goes_on() {
+    let (mut client, mut peer) = up_without_answers(with_dpd(profile()));
+    assert_eq!(quick_mode_after(&mut client, &mut peer, 0, |_| ()), Some(11));
+    let (answer, _) = peer.answer(&client.last_sent_quick());
+    client.receive(&answer);
+    client.wait(2_000);
+    use_both_ways(&mut client, 0);
+    assert_eq!((client.failure(), client.switched().len()), (None, 2));
+}
+
+#[test]
+fn k1_016_a_gateway_without_dpd_that_gave_another_sign_of_life_is_not_dead() {
+    let (mut client, mut peer) = up_without_answers(with_dpd(profile()));
+    assert!(quick_mode_after(&mut client, &mut peer, 0, |_| ()).is_some());
+    client.wait(10_000);
+    let spi = client.installed()[0].spi;
+    client.report(DataReport::InboundSeen { child: ChildId(0), spi });
+    client.wait(300_000);
+    assert_eq!(client.failure(), None);
+}
+
+#[test]
+fn k1_016_nobody_is_asked_by_a_quick_mode_where_questions_are_switched_off() {
+    let (mut client, mut peer) = up_without_answers(Profile { dpd: None, ..profile() });
     assert_eq!(quick_mode_after(&mut client, &mut peer, 0, |_| ()), None);
 }
 
