@@ -17,6 +17,9 @@ use super::Datagram;
 
 const ROOM: usize = 4096;
 
+/// All sessions have one socket.
+const PORT: u16 = 40_001;
+
 /// The client side of the world.
 pub struct Client {
     address: IpAddr,
@@ -29,7 +32,6 @@ pub struct Client {
     inbound: InboundPath,
     batch: Batch,
     socket: Option<SocketAddr>,
-    next_port: u16,
     /// What names stand for.
     pub names: BTreeMap<String, Vec<IpAddr>>,
     /// What it knows its first link to carry, IP header included: only if it does, it asks what the path carries.
@@ -60,7 +62,6 @@ impl Client {
             inbound: InboundPath::new(),
             batch: Batch::new(1, ROOM),
             socket: None,
-            next_port: 40_000,
             names: BTreeMap::new(),
             first_link: None,
             follows: None,
@@ -168,7 +169,6 @@ impl Client {
 
     /// A datagram from the wire.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
-        // What an earlier attempt asked is answered to its own port.
         let local = datagram.destination;
         if self.socket.is_none_or(|socket| socket.ip() != local.ip()) {
             return;
@@ -219,8 +219,7 @@ impl Client {
                 self.tunnel.handle_path(now, local);
             }
             TunnelAction::Bind { remote, .. } => {
-                self.next_port = self.next_port.checked_add(1).unwrap_or(40_001);
-                let local = SocketAddr::new(self.address, self.next_port);
+                let local = SocketAddr::new(self.address, PORT);
                 self.socket = Some(local);
                 self.tunnel.handle_bound(now, remote, Ok(local));
             }

@@ -33,6 +33,12 @@ fn v1() -> World<gateway_v1::Gateway> {
     lasting(scene::plain_v1(Suites::of(cbc(), Group::Ecp256), 1))
 }
 
+fn v1_without_dpd() -> World<gateway_v1::Gateway> {
+    let mut scene = scene::plain_v1(Suites::of(cbc(), Group::Ecp256), 1);
+    scene.gateway.announces_dpd = false;
+    lasting(scene)
+}
+
 fn replaced<G: Peer>(world: &World<G>) -> usize {
     let is_it = |told: &&&Progress| matches!(told, Progress::Notice(text) if text.contains("none has come back"));
     world.told().iter().filter(is_it).count()
@@ -118,6 +124,14 @@ fn a_child_that_is_lost_again_before_its_first_packet_is_made_anew_after_some_mi
 }
 
 #[test]
+fn k1_016_a_child_that_a_gateway_without_dpd_lost_is_made_anew_as_soon() {
+    is_mended_within_seconds(v1_without_dpd());
+    is_mended_after_idleness(v1_without_dpd(), 50);
+    is_mended_after_idleness(v1_without_dpd(), 0);
+    is_mended_when_lost_twice(v1_without_dpd());
+}
+
+#[test]
 fn a_child_that_is_lost_in_the_middle_of_the_gateways_own_rekey_is_made_anew() {
     for after in 0..30 {
         let mut world = v2();
@@ -175,6 +189,7 @@ fn packets_that_nobody_answers_for_a_day_cost_two_new_children() {
 #[test]
 fn packets_that_nobody_answers_for_a_day_cost_two_quick_modes() {
     one_way_for_a_day(v1());
+    one_way_for_a_day(v1_without_dpd());
 }
 
 fn one_way_always<G: Peer>(mut world: World<G>) {
@@ -189,6 +204,7 @@ fn one_way_always<G: Peer>(mut world: World<G>) {
 fn packets_that_nobody_ever_answered_cost_one_new_child() {
     one_way_always(v2());
     one_way_always(v1());
+    one_way_always(v1_without_dpd());
 }
 
 #[test]

@@ -309,6 +309,13 @@ impl Gateway {
                 go(now, sa, inbound);
                 true
             }
+            // RFC 7296 §2.25: whoever is told that it has none forgets its own without a word.
+            Ask::RekeyChild { old, .. }
+                if notifies(inner).iter().any(|(kind, _)| *kind == notify::CHILD_SA_NOT_FOUND) =>
+            {
+                go(now, sa, old);
+                true
+            }
             Ask::RekeyChild { rival, old, .. } if refused => {
                 let stands = sa.children.iter().any(|child| child.inbound_spi() == old && child.gone.is_none());
                 if stands && rival.is_none() && !sa.retired {

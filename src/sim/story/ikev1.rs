@@ -45,10 +45,14 @@ fn suites(choices: &mut impl Choices) -> Suites {
 }
 
 impl Character for Gateway {
-    // RFC 2408 §5.15: nobody has to answer for a delete, so that replaced ones stay until their time is over, up to a bound of ours.
-    const MOST_CHILDREN: usize = 5;
     // RFC 2409 §5.7: an informational exchange is one message.
     const DELETES_ARE_ANSWERED: bool = false;
+
+    // RFC 2408 §5.15: nobody has to answer for a delete, so that replaced ones stay until their time is over, up to a bound of ours. A session
+    // whose goodbye was lost leaves one, which the gateway takes over into the next that comes from the same port.
+    fn most_children(sessions: usize) -> usize {
+        4 + sessions
+    }
 
     fn scene(choices: &mut impl Choices, pace: Pace) -> Scene<Self> {
         let suites = suites(choices);

@@ -18,8 +18,11 @@ const PROTECTIONS: [Protection; 3] = [
 ];
 
 impl Character for Gateway {
-    const MOST_CHILDREN: usize = 1;
     const DELETES_ARE_ANSWERED: bool = true;
+
+    fn most_children(_sessions: usize) -> usize {
+        1
+    }
 
     fn scene(choices: &mut impl Choices, pace: Pace) -> Scene<Self> {
         // Slow groups are met now and then: what they could break does not depend on the link.

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ike::profile::Profile;
+use crate::tunnel::progress::Progress;
 use crate::tunnel::settings::{Host, TunnelSettings};
 
 use super::link::Quality;
@@ -71,11 +72,11 @@ impl Pace {
 
 /// A gateway that stories are told with.
 pub trait Character: Peer {
-    /// Children that a gateway keeps of one pair of subnets in quiet times.
-    const MOST_CHILDREN: usize;
-
     /// A delete that is lost is sent again.
     const DELETES_ARE_ANSWERED: bool;
+
+    /// Children that a gateway keeps of one pair of subnets in quiet times, after so many sessions.
+    fn most_children(sessions: usize) -> usize;
 
     /// How a story begins.
     fn scene(choices: &mut impl Choices, pace: Pace) -> Scene<Self>
@@ -187,9 +188,11 @@ impl<G: Character> Story<G> {
         self.world.run(3 * MINUTE);
         assert!(self.world.run_until_up(MINUTE), "not up again: {}", self.told());
         if self.is_noticed {
+            let is_session = |progress: &Progress| matches!(progress, Progress::Up | Progress::Succeeded { .. });
+            let sessions = self.world.client.told.iter().filter(|(_, progress)| is_session(progress)).count();
             let is_clean = |world: &World<G>| {
                 let standing = world.gateways().map(Peer::standing).fold(Standing::default(), std::ops::Add::add);
-                standing.ikes == 1 && (1..=G::MOST_CHILDREN).contains(&standing.children)
+                standing.ikes == 1 && (1..=G::most_children(sessions)).contains(&standing.children)
             };
             assert!(self.world.run_until(QUIET, is_clean), "left over: {:?}: {}", self.standing(), self.told());
         }

@@ -170,6 +170,39 @@ fn k1_016_a_gateway_without_dpd_is_not_asked() {
     assert!(world.client.is_up());
 }
 
+/// Uses the tunnel once a second until something comes back, or for so many seconds.
+fn seconds_until_it_answers(world: &mut World, most: u32) -> Option<u32> {
+    let before = world.echoes().1;
+    (0..most).find(|_| {
+        world.ping();
+        world.run(Duration::from_secs(1));
+        world.echoes().1 > before
+    })
+}
+
+#[test]
+fn k1_016_a_gateway_without_dpd_that_forgot_is_noticed_by_whoever_uses_the_tunnel() {
+    let without_dpd = || {
+        let mut scene = plain();
+        scene.gateway.announces_dpd = false;
+        scene
+    };
+    let mut world = up_then(without_dpd(), Deed::Forget);
+    assert_eq!(pings(&mut world, 3), 3);
+    world.run(10 * MINUTE);
+    assert!(failures(&world).is_empty(), "nobody missed it");
+    let seconds = seconds_until_it_answers(&mut world, 60).expect("another session");
+    assert!((10..30).contains(&seconds), "{seconds}: {:?}", story(&world));
+    assert!(succeeded_in_silence(&world), "{:?}", story(&world));
+
+    let mut world = up_then(without_dpd(), Deed::Outage(5 * MINUTE));
+    assert_eq!(pings(&mut world, 3), 3);
+    world.run(MINUTE);
+    assert_eq!(seconds_until_it_answers(&mut world, 180), None);
+    assert!(failures(&world).iter().any(|failure| matches!(failure, Failure::PeerDead { .. })), "{:?}", story(&world));
+    assert!(seconds_until_it_answers(&mut world, 300).is_some(), "{:?}", story(&world));
+}
+
 #[test]
 fn k1_018_rekeying_by_the_client_loses_nothing() {
     for mut scene in [plain(), with_group(), aggressive()] {
