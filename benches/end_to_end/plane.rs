@@ -54,7 +54,7 @@ fn end(number: &str, suite: &str, mtu: &str) -> Outcome {
                 _ = &mut until_told => break,
                 news = end.events.news.recv() => match news {
                     Some(DataNews::Failed(failure)) => return Err(failure.to_string().into()),
-                    Some(DataNews::Report(_)) => {}
+                    Some(DataNews::Report(_) | DataNews::Dropped(_)) => {}
                     None => return Err("the data plane ended".into()),
                 },
             }

@@ -302,10 +302,7 @@ impl<'a> Driver<'a> {
                 _ = signals.interrupt.recv() => self.close(&mut told_to_close),
                 _ = signals.hang_up.recv() => self.hang_up(&mut told_to_close),
                 (job, read) = self.reloads.next() => self.reload(job, read).await,
-                Some(news) = events.news.recv() => match news {
-                    DataNews::Report(report) => self.tunnel.handle_report(self.clock.now(), report),
-                    DataNews::Failed(failure) => self.outcome = Some(Outcome::Broken(failure.to_string())),
-                },
+                Some(news) = events.news.recv() => self.take_news(self.clock.now(), news),
                 Some(ike) = events.ike.recv() => self.tunnel.handle_datagram(self.clock.now(), ike.path, &ike.message),
                 news = watched(&mut self.watch) => self.route_news(news).await,
                 call = called(&mut self.control) => self.answer(call).await,
@@ -375,6 +372,19 @@ impl<'a> Driver<'a> {
         };
         if let Some(text) = text {
             self.progress(Progress::Notice(text));
+        }
+    }
+
+    fn take_news(&mut self, now: Instant, news: DataNews) {
+        match news {
+            DataNews::Report(report) => self.tunnel.handle_report(now, report),
+            DataNews::Dropped(told) => {
+                tracing::info!("{told}");
+                if let Some((source, destination)) = told.incident.inner {
+                    tracing::debug!(%source, %destination, "the inner addresses of that packet");
+                }
+            }
+            DataNews::Failed(failure) => self.outcome = Some(Outcome::Broken(failure.to_string())),
         }
     }
 

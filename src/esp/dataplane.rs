@@ -5,6 +5,7 @@ pub use crate::esp::{
     batch::{Arrival, Batch, Sealed},
     counters::{Counters, DropReason},
     inbound_path::InboundPath,
+    incidents::{Incident, Told},
     outbound_path::{Applied, OutboundPath},
 };
 

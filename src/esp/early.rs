@@ -12,7 +12,7 @@ const MOST: usize = 256;
 /// Octets of the longest that is kept: what an Ethernet link carries.
 const LONGEST: usize = 1536;
 /// Longer than IKE works on an answer.
-const MOMENT: Duration = Duration::from_millis(500);
+pub(in crate::esp) const MOMENT: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 pub(in crate::esp) struct Early(VecDeque<Kept>);

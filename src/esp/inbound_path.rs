@@ -1,6 +1,8 @@
 //! The inbound half: datagrams from the network become inner packets for the device, IKE messages to hand up, or nothing. Owns every inbound SA.
 //! Where a packet came from never changes anything: a valid one from elsewhere is accepted, and the gateway stays where it was.
 
+use std::time::Duration;
+
 use crate::{
     crypto::cipher::BadKey,
     esp::{
@@ -8,11 +10,12 @@ use crate::{
         counters::{Counters, DropReason, increase},
         dataplane::{InboundCommand, Interval, Reports},
         demux::{self, Datagram},
-        early::Early,
+        early::{self, Early},
         ecn,
         handover::{InboundEntry, InboundState, MOST_SAS, Unrestorable},
         inbound::InboundSa,
-        layout::{DUMMY, IPV4, IPV6},
+        incidents::{Incident, Incidents, Told},
+        layout::{DUMMY, HEADER, IPV4, IPV6},
         mss::{self, Clamp},
         packet::InnerPacket,
         policy::Policy,
@@ -24,6 +27,9 @@ use crate::{
     time::Instant,
 };
 
+/// Packets of unknown SPIs that are not further apart than this belong together.
+const UNKNOWN_TOGETHER: Duration = Duration::from_secs(60);
+
 /// All inbound SAs. A child may have several while it is replaced.
 #[derive(Debug, Default)]
 pub struct InboundPath {
@@ -34,6 +40,9 @@ pub struct InboundPath {
     peer: Option<Path>,
     mtu: Option<u16>,
     unknown_spi: Interval,
+    /// Since when such packets have been coming, and when one last came.
+    unknown: Option<(Instant, Instant)>,
+    incidents: Incidents,
     early: Early,
     counters: Counters,
     reports: Reports,
@@ -56,7 +65,18 @@ impl InboundPath {
 
     /// Everything that goes on in another process.
     pub fn export(&self) -> InboundState {
-        let Self { sas, peer, mtu, by_spi: _, unknown_spi: _, early: _, counters: _, reports: _ } = self;
+        let Self {
+            sas,
+            peer,
+            mtu,
+            by_spi: _,
+            unknown_spi: _,
+            unknown: _,
+            incidents: _,
+            early: _,
+            counters: _,
+            reports: _,
+        } = self;
         let entry = |entry: &Entry| {
             let Entry { child, sa, policy, seen: _, waiting: _ } = entry;
             InboundEntry { child: *child, sa: sa.export(), policy: policy.clone() }
@@ -121,8 +141,12 @@ impl InboundPath {
             }
         }
         for (packet, window) in batch.windows() {
-            if let State::Opened { lane, next_header } = packet.state {
-                self.finish(packet, window, lane, next_header);
+            match packet.state {
+                State::Opened { lane, next_header } => self.finish(now, packet, window, lane, next_header),
+                State::Dropped(reason @ (DropReason::Replayed | DropReason::NotAuthentic)) => {
+                    self.note(now, reason, packet, window);
+                }
+                _ => {}
             }
         }
         self.report_lifetimes(now);
@@ -151,6 +175,11 @@ impl InboundPath {
     /// The numbers of all SAs.
     pub fn spis(&self) -> impl Iterator<Item = u32> {
         self.by_spi.iter().map(|(spi, _)| *spi)
+    }
+
+    /// The next dropped packet to be told of.
+    pub fn poll_incident(&mut self) -> Option<Told> {
+        self.incidents.poll(&self.counters)
     }
 
     /// What was counted so far.
@@ -184,6 +213,9 @@ impl InboundPath {
                 Some(lane) => packet.state = State::ToOpen { lane },
                 None => {
                     packet.drop_for(DropReason::UnknownSpi);
+                    if self.are_unknown_for_long(now) {
+                        self.note(now, DropReason::UnknownSpi, packet, window);
+                    }
                     self.early.keep(now, spi, Arrival { path, tos: packet.tos }, octets);
                     self.report_unknown(now, path, spi);
                 }
@@ -199,7 +231,7 @@ impl InboundPath {
         Some(lane)
     }
 
-    fn finish(&mut self, packet: &mut Packet, window: &mut [u8], lane: Lane, next_header: u8) {
+    fn finish(&mut self, now: Instant, packet: &mut Packet, window: &mut [u8], lane: Lane, next_header: u8) {
         if next_header == DUMMY {
             packet.state = State::Spent; // RFC 4303 §2.6
             increase(&mut self.counters.dummies);
@@ -213,7 +245,10 @@ impl InboundPath {
                 increase(&mut self.counters.packets);
                 self.counters.octets = self.counters.octets.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
             }
-            Err(reason) => packet.drop_for(reason),
+            Err(reason) => {
+                packet.drop_for(reason);
+                self.note_opened(now, reason, packet.path, lane, octets);
+            }
         }
     }
 
@@ -237,6 +272,29 @@ impl InboundPath {
             increase(&mut self.counters.clamped);
         }
         Ok(inner.total_len())
+    }
+
+    /// What comes a moment before its SA is opened then, and is nothing to be told of.
+    fn are_unknown_for_long(&mut self, now: Instant) -> bool {
+        let (since, last) = self.unknown.unwrap_or((now, now));
+        let since = if now.since(last) < UNKNOWN_TOGETHER { since } else { now };
+        self.unknown = Some((since, now));
+        now.since(since) >= early::MOMENT
+    }
+
+    fn note(&mut self, now: Instant, reason: DropReason, packet: &Packet, window: &[u8]) {
+        let (Some(path), Some(esp)) = (packet.path, window.get(packet.data.clone())) else { return };
+        let Some([a, b, c, d, sequence @ ..]) = esp.first_chunk::<HEADER>().copied() else { return };
+        let (spi, sequence) = (u32::from_be_bytes([a, b, c, d]), Some(u32::from_be_bytes(sequence)));
+        self.incidents.note(now, Incident { reason, spi, sequence, remote: path.remote, inner: None });
+    }
+
+    /// The same of a packet that was opened.
+    fn note_opened(&mut self, now: Instant, reason: DropReason, path: Option<Path>, lane: Lane, octets: &[u8]) {
+        let (Some(path), Some(entry)) = (path, self.sas.get(usize::from(lane.0))) else { return };
+        let inner = InnerPacket::parse(octets).ok().map(|inner| (inner.source(), inner.destination()));
+        let spi = entry.sa.spi().value();
+        self.incidents.note(now, Incident { reason, spi, sequence: None, remote: path.remote, inner });
     }
 
     fn report_unknown(&mut self, now: Instant, path: Path, spi: u32) {

@@ -10,6 +10,7 @@ pub mod ecn;
 pub mod handover;
 pub mod inbound;
 pub mod inbound_path;
+pub mod incidents;
 pub mod layout;
 pub mod lifetime;
 pub mod mss;

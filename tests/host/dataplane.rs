@@ -172,7 +172,7 @@ fn a_removed_device_is_news_of_its_end_and_orders_are_refused_from_then_on() {
         loop {
             match pair.ends[0].events.news.recv().await.unwrap() {
                 DataNews::Failed(failure) => return failure,
-                DataNews::Report(_) => {}
+                DataNews::Report(_) | DataNews::Dropped(_) => {}
             }
         }
     });

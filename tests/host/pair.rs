@@ -236,7 +236,7 @@ pub(crate) fn expect_report(end: &mut End, wanted: impl Fn(&DataReport) -> bool)
         loop {
             match end.events.news.recv().await.expect("the data plane ended") {
                 DataNews::Report(report) if wanted(&report) => return,
-                DataNews::Report(_) => {}
+                DataNews::Report(_) | DataNews::Dropped(_) => {}
                 DataNews::Failed(failure) => panic!("{failure}"),
             }
         }

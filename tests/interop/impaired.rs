@@ -138,6 +138,11 @@ fn assert_the_tunnel_holds(gateway: GatewayConfig, config: &VpndConfig, rekeying
     }
     let said = vpnd.said();
     assert_eq!(said.matches("tunnel is up").count(), 1, "{said}");
+    // E-14: what the road doubles is told of, once a minute.
+    let told = said
+        .matches("an ESP packet was dropped: its sequence number was seen before, or is too old; from 192.0.2.1")
+        .count();
+    assert!((1..=5).contains(&told), "{said}");
     vpnd.terminate();
     for counts in bridge.end() {
         println!("{counts:?}");

@@ -24,7 +24,7 @@ use crate::sa::command::DataReport;
 use crate::time::Instant;
 
 use super::guard::{Guard, Verdict};
-use super::{Desk, Hold, IkeDatagram, InboundCounters, InboundOrder, OrderError, Then, is_due};
+use super::{DataNews, Desk, Hold, IkeDatagram, InboundCounters, InboundOrder, OrderError, Then, is_due};
 
 /// What ICMP told is looked at when nothing else wakes us, and so often while packets come.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
@@ -166,6 +166,7 @@ impl InboundThread {
             }
         }
         self.desk.tell(|| self.path.poll_report());
+        self.desk.hand_up(|| self.path.poll_incident().map(DataNews::Dropped));
         if self.guard.look(now, unknown(&self.path).saturating_sub(before)) {
             self.counters.floods = self.counters.floods.saturating_add(u64::from(self.guard.is_strict()));
             self.filter();

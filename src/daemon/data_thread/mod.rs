@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::crypto::random::Random;
-use crate::esp::dataplane::{Counters, InboundCommand, OutboundCommand, split};
+use crate::esp::dataplane::{Counters, InboundCommand, OutboundCommand, Told, split};
 use crate::esp::handover::{InboundState, OutboundState, Unrestorable};
 use crate::esp::inbound_path::InboundPath;
 use crate::esp::outbound_path::OutboundPath;
@@ -55,6 +55,8 @@ pub struct IkeDatagram {
 pub enum DataNews {
     /// Of the SAs.
     Report(DataReport),
+    /// A packet that was dropped, to be told.
+    Dropped(Told),
     /// A thread ended by itself. The device or a socket is of no use any more: the data plane is to be stopped and made anew.
     Failed(DataPlaneFailure),
 }
@@ -435,9 +437,13 @@ struct Desk<O> {
 impl<O> Desk<O> {
     /// Hands reports up while there is room; the others stay where they are.
     fn tell(&self, mut next: impl FnMut() -> Option<DataReport>) {
+        self.hand_up(|| next().map(DataNews::Report));
+    }
+
+    fn hand_up(&self, mut next: impl FnMut() -> Option<DataNews>) {
         while let Ok(room) = self.news.try_reserve() {
-            let Some(report) = next() else { return };
-            room.send(DataNews::Report(report));
+            let Some(news) = next() else { return };
+            room.send(news);
         }
     }
 }

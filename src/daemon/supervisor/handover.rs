@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::fit::host_settings;
 use super::{Driver, Outcome, Parts, RunOptions, Signals, Tell, fork};
 use crate::config::{Config, Secrets};
-use crate::daemon::data_thread::{DataNews, DataPlane, DataPlaneEvents, Halves, Hold};
+use crate::daemon::data_thread::{DataPlane, DataPlaneEvents, Halves, Hold};
 use crate::daemon::handover::{Descriptors, Given, Marks, Offer, Pending, State, give, namespace};
 use crate::daemon::start::{StartError, open_control};
 use crate::io::tun::Tun;
@@ -83,10 +83,7 @@ impl Driver<'_> {
             self.tunnel.handle_datagram(held_at, ike.path, &ike.message);
         }
         while let Ok(news) = events.news.try_recv() {
-            match news {
-                DataNews::Report(report) => self.tunnel.handle_report(held_at, report),
-                DataNews::Failed(failure) => self.outcome = Some(Outcome::Broken(failure.to_string())),
-            }
+            self.take_news(held_at, news);
         }
         self.settle().await;
         if self.outcome.is_some() {

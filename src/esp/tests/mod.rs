@@ -5,6 +5,7 @@ mod early;
 mod forgery;
 #[cfg(feature = "daemon")]
 mod handover;
+mod incidents;
 mod path;
 mod paths;
 mod sealing;
