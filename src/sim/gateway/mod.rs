@@ -274,7 +274,11 @@ impl Peer for Gateway {
     fn act(&mut self, now: Instant, deed: Deed) {
         let impairments = &mut self.settings.impairments;
         match deed {
-            Deed::RekeyChild => _ = self.rekey_child(now),
+            // RFC 7296 §2.8.1: one whose place another is about to take is not rekeyed once more.
+            Deed::RekeyChild if self.sas.values().all(|sa| sa.retired || rekey::newest(sa).is_some()) => {
+                self.rekey_child(now);
+            }
+            Deed::RekeyChild => {}
             Deed::RekeyIke => _ = self.rekey_ike(now),
             Deed::DeleteChild => impairments.push(Impairment::DeleteChildAfter(Duration::ZERO)),
             Deed::DeleteIke => impairments.push(Impairment::DeleteIkeAfter(Duration::ZERO)),

@@ -104,8 +104,8 @@ impl Gateway {
             return None;
         }
         let ike = self.settings.ike_rekey.map(|time| (sa.established.after(time), Wish::Ike));
-        let newest = sa.children.iter().rev().find(|child| child.gone.is_none()).filter(|child| child.usable);
-        let child = self.settings.child_rekey.zip(newest).map(|(time, child)| (child.made.after(time), Wish::Child));
+        let child =
+            self.settings.child_rekey.zip(newest(sa)).map(|(time, child)| (child.made.after(time), Wish::Child));
         match sa.again {
             Some(again) => Some(again),
             None => [ike, child].into_iter().flatten().min_by_key(|(at, _)| *at),
@@ -479,6 +479,11 @@ impl Gateway {
 }
 
 /// The child is deleted; another that stands may be sent with (RFC 7296 §2.8).
+/// The child to be rekeyed, if it is well: none while one that the client made in its place waits for the client to use it.
+pub(super) fn newest(sa: &Sa) -> Option<&Child> {
+    sa.children.iter().rev().find(|child| child.gone.is_none()).filter(|child| child.usable)
+}
+
 fn go(now: Instant, sa: &mut Sa, inbound: u32) {
     for child in sa.children.iter_mut().filter(|child| child.inbound_spi() == inbound && child.gone.is_none()) {
         child.gone = Some(now.after(GRACE));

@@ -49,9 +49,9 @@ impl Character for Gateway {
     const DELETES_ARE_ANSWERED: bool = false;
 
     // RFC 2408 §5.15: nobody has to answer for a delete, so that replaced ones stay until their time is over, up to a bound of ours. A session
-    // whose goodbye was lost leaves one, which the gateway takes over into the next that comes from the same port.
+    // whose goodbye was lost leaves its own, which the gateway takes over into the next that comes from the same port.
     fn most_children(sessions: usize) -> usize {
-        4 + sessions
+        5 * sessions
     }
 
     fn scene(choices: &mut impl Choices, pace: Pace) -> Scene<Self> {

@@ -7,6 +7,7 @@ use vpnd::sa::suite::Group;
 use vpnd::sim::link::Quality;
 use vpnd::sim::scene;
 use vpnd::sim::world::World;
+use vpnd::sim::{Deed, Peer};
 
 use crate::{MINUTE, failures, pings, quick};
 
@@ -126,6 +127,53 @@ fn k2_127_a_rekey_of_the_gateways_that_meets_the_proof_of_the_group_does_not_kee
         assert!(world.run_until_up(MINUTE), "{after} ms: {:?}", world.told());
         assert_eq!(pings(&mut world, 20), 20, "{after} ms");
     }
+}
+
+/// Up, and just before our request for another child leaves.
+fn about_to_rekey() -> World {
+    let mut scene = scene::plain(quick(), 4);
+    scene.client.profile.child.lifetime = Lifetime { time: Some(20 * SECOND), ..Lifetime::default() };
+    let mut world = World::new(scene);
+    assert!(world.run_until_up(MINUTE));
+    world
+}
+
+fn until_our_request(world: &mut World) {
+    let begun = world.wire.len();
+    assert!(world.run_until(MINUTE, |world| world.wire.len() > begun), "our request");
+}
+
+#[test]
+fn k2_127_a_delete_that_overtakes_the_answer_which_names_what_it_deletes_is_remembered() {
+    let mut world = about_to_rekey();
+    until_our_request(&mut world);
+    world.link.quality.loss = 1000;
+    world.run(Duration::from_millis(6));
+    assert_eq!(world.gateway.child_count(), 2, "it made one, and its answer is lost");
+    world.link.quality = Quality::GOOD;
+    let now = world.now();
+    world.gateway.act(now, Deed::DeleteChild);
+    world.touch();
+    world.run(SECOND);
+    assert_eq!(pings(&mut world, 20), 20, "{:?}", world.told());
+    world.run(MINUTE);
+    assert_eq!((pings(&mut world, 20), world.gateway.child_count()), (20, 1), "{:?}", world.told());
+    assert!(failures(&world).is_empty() && world.client.is_up());
+}
+
+#[test]
+fn k2_126_a_rekey_of_what_the_gateway_has_replaced_and_deleted_meanwhile_makes_no_second_child() {
+    let mut world = about_to_rekey();
+    world.link.quality.loss = 1000;
+    until_our_request(&mut world);
+    world.link.quality = Quality::GOOD;
+    let now = world.now();
+    assert!(world.gateway.rekey_child(now));
+    world.touch();
+    world.run(2 * SECOND);
+    assert_eq!(world.gateway.child_count(), 1, "{:?}", world.told());
+    assert_eq!(world.gateway.counts().children_by_client, 0, "{:?}", world.told());
+    assert_eq!(pings(&mut world, 20), 20, "{:?}", world.told());
 }
 
 /// Both sides rekey both kinds all the time, over a link that loses, doubles and reorders: whatever collides, the tunnel stays.

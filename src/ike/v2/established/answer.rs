@@ -194,6 +194,9 @@ impl Established {
         for spi in named {
             let asked = Asked::DeleteChild(child.target(*spi, rekeying));
             let deleted = child.deleted_by_peer(ctx, *spi);
+            if let Some(exchange) = self.child_exchange.as_mut().filter(|_| deleted.is_none()) {
+                exchange.note_deleted(*spi);
+            }
             if verdict(under_way, asked) == Verdict::AsUsual {
                 spis.extend(deleted.map(InboundSpi::value));
             }

@@ -25,6 +25,9 @@ use crate::sa::suite::Group;
 /// Groups that a peer may ask for, one after the other, before its answer counts as a refusal.
 const MOST_GROUPS: u8 = 3;
 
+/// SAs that are deleted before they are known.
+const MOST_DELETED: usize = 8;
+
 /// Our request that waits for its response.
 #[derive(Debug)]
 pub(super) struct ChildExchange {
@@ -35,6 +38,16 @@ pub(super) struct ChildExchange {
     secret: Option<EphemeralSecret>,
     /// A rekey of the same SA that the peer asked for meanwhile.
     pub(super) rival: Option<Rival>,
+    /// What the peer deleted meanwhile and we did not have: its DELETE may have overtaken the response that makes it known.
+    deleted: Vec<u32>,
+}
+
+impl ChildExchange {
+    pub(super) fn note_deleted(&mut self, outbound: u32) {
+        if self.deleted.len() < MOST_DELETED {
+            self.deleted.push(outbound);
+        }
+    }
 }
 
 /// The SA that the peer made at the same time.
@@ -95,7 +108,7 @@ impl Established {
             notifies: Vec::new(),
         };
         let contents = message.contents().ok()?;
-        self.child_exchange = Some(ChildExchange { rekeyed, inbound, nonce, secret, rival: None });
+        self.child_exchange = Some(ChildExchange { rekeyed, inbound, nonce, secret, rival: None, deleted: Vec::new() });
         Some(contents)
     }
 
@@ -114,13 +127,13 @@ impl Established {
             Ok(CreateChildResponse::Refused(notify)) => self.child_refused(ctx, exchange, &notify),
             Err(error) => {
                 ctx.event(Event::Notice(format!("the gateway's CREATE_CHILD_SA response cannot be read: {error}")));
-                self.child_not_had(ctx, &exchange, "a response that cannot be read")
+                self.child_not_had(ctx, exchange.rekeyed, "a response that cannot be read")
             }
         }
     }
 
     fn child_made(&mut self, ctx: &mut Context<'_>, exchange: ChildExchange, answer: CreateChildAnswer) -> Flow {
-        let ChildExchange { rekeyed, inbound, nonce, secret, rival } = exchange;
+        let ChildExchange { rekeyed, inbound, nonce, secret, rival, deleted } = exchange;
         let (sa, group) = match self.agreed(ctx, inbound, &nonce, secret, &answer) {
             Ok(agreed) => agreed,
             Err(Unusable::Violation(what)) => return self.close(ctx, Failure::PeerViolation { what }),
@@ -128,10 +141,14 @@ impl Established {
                 // RFC 7296 §2.9.2: what is carried now would not be carried any more.
                 ctx.event(Event::Notice("the gateway narrowed the subnets in a rekey: its SA is not used".to_owned()));
                 self.current.ours.ask(Request::DeleteChild(inbound));
-                let exchange = ChildExchange { rekeyed, inbound, nonce, secret: None, rival };
-                return self.child_not_had(ctx, &exchange, "narrower subnets");
+                return self.child_not_had(ctx, rekeyed, "narrower subnets");
             }
         };
+        let shown = group.map_or(Shown::NoGroup, Shown::Group);
+        if deleted.contains(&sa.outbound.value()) {
+            self.conclude_verification(ctx, shown);
+            return self.child_not_had(ctx, rekeyed, "an SA that it has deleted since");
+        }
         let Some(child) = &mut self.child else { return Flow::Continue(()) };
         self.refused_since = None;
         self.rescue.child_made(ctx.now);
@@ -154,7 +171,7 @@ impl Established {
         if let Some(goes) = goes.filter(|goes| child.begin_delete(*goes)) {
             self.current.ours.ask(Request::DeleteChild(goes));
         }
-        self.conclude_verification(ctx, group.map_or(Shown::NoGroup, Shown::Group));
+        self.conclude_verification(ctx, shown);
         Flow::Continue(())
     }
 
@@ -213,8 +230,8 @@ impl Established {
         }
         self.groups_tried = 0;
         let Some(child) = &mut self.child else { return Flow::Continue(()) };
-        // The peer's own rekey of the same SA went through.
-        if child.to_rekey().is_none() && child.is_carried() {
+        // The peer's own rekey of the same SA went through, and perhaps it has deleted that SA already.
+        if child.to_rekey() != exchange.rekeyed && child.is_carried() {
             self.conclude_verification(ctx, Shown::Nothing);
             return Flow::Continue(());
         }
@@ -238,16 +255,16 @@ impl Established {
             // It will not be otherwise the next time.
             self.expire(ctx);
         }
-        self.child_not_had(ctx, &exchange, &name)
+        self.child_not_had(ctx, exchange.rekeyed, &name)
     }
 
     /// There is no new SA: it is asked for again later, as long as there is one that carries traffic.
-    fn child_not_had(&mut self, ctx: &mut Context<'_>, exchange: &ChildExchange, reason: &str) -> Flow {
+    fn child_not_had(&mut self, ctx: &mut Context<'_>, rekeyed: Option<InboundSpi>, reason: &str) -> Flow {
         let Some(child) = &mut self.child else { return Flow::Continue(()) };
         let reason = reason.to_owned();
         if !child.is_carried() {
             // The peer deleted the old one meanwhile, or never had it: one attempt is made at another in its place.
-            if exchange.rekeyed.is_none() {
+            if rekeyed.is_none() {
                 return self.remake_child(ctx, Failure::Refused { phase: Phase::CreateChild, notify: reason });
             }
             self.current.ours.ask(Request::NewChild);
