@@ -124,10 +124,15 @@ impl Tunnel {
     pub(super) fn mind_silence(&mut self, now: Instant) {
         let Some(current) = self.current.connected() else { return };
         let is_silent = current.up_since.is_some() && current.session.is_suspected();
-        match (&self.successor, is_silent) {
+        let is_expiring = current.expiring;
+        match (&mut self.successor, is_silent) {
             (None | Some(Successor { reason: Reason::Return, .. }), true) if !self.displacement.is_recognised() => {
                 self.abandon_successor(now);
                 self.start_successor(now, Reason::Silence);
+            }
+            // It answers again, and another session is wanted all the same.
+            (Some(Successor { reason: reason @ Reason::Silence, .. }), false) if is_expiring => {
+                *reason = Reason::Expiring
             }
             (Some(Successor { reason: Reason::Silence, line }), false) => {
                 // A gateway that answered both may have the other session already: left alone there, it would get packets that nobody reads.

@@ -64,12 +64,14 @@ fn every_ikev1_story_ends_well_second_half() {
     tell_all::<gateway_v1::Gateway>(every_second(1), EVENTS, Pace::FAST);
 }
 
-/// Beyond the first ten thousand, IKEv2: a gateway had a session that was given up here, or had deleted the child that was sent with.
-const ONCE_WRONG: [u64; 8] = [15_962, 16_022, 19_159, 22_858, 25_764, 34_954, 35_456, 64_121];
+/// Beyond the first ten thousand: gateways had a session that was given up here, had deleted what was sent with, or announced no DPD.
+const ONCE_WRONG: [u64; 10] = [15_962, 16_022, 19_159, 19_613, 22_858, 25_764, 28_658, 34_954, 35_456, 64_121];
+const ONCE_WRONG_IKEV1: [u64; 6] = [12_072, 16_142, 37_986, 56_429, 65_248, 67_692];
 
 #[test]
 fn stories_that_once_went_wrong_end_well() {
     tell_all::<Gateway>(ONCE_WRONG.into_iter(), EVENTS, Pace::FAST);
+    tell_all::<gateway_v1::Gateway>(ONCE_WRONG_IKEV1.into_iter(), EVENTS, Pace::FAST);
 }
 
 /// So many events are some more than 30 days at the slow pace.

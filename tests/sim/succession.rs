@@ -124,6 +124,26 @@ fn a_gateway_that_answers_again_is_kept() {
     falls_silent_and_answers_again(v1());
 }
 
+#[test]
+fn a_gateway_that_answers_again_is_succeeded_all_the_same_where_another_session_is_wanted_meanwhile() {
+    let mut scene = v2();
+    scene.gateway.auth_lifetime = Some(MINUTE);
+    scene.client.profile.dpd = Some(10 * SECOND);
+    let mut world = up(scene);
+    carries_everything(&mut world, 36 * SECOND);
+    world.link.quality.loss = 1000;
+    world.ping();
+    world.run(9 * SECOND);
+    let begun = |progress: &&Progress| matches!(progress, Progress::SuccessionBegun { .. });
+    let is_first = |told: Vec<&Progress>| told.into_iter().find(begun).cloned();
+    let first = is_first(world.told());
+    assert!(matches!(first, Some(Progress::SuccessionBegun { reason: Reason::Silence })), "{:?}", world.told());
+    world.link.quality.loss = 0;
+    world.ping();
+    world.run(20 * SECOND);
+    assert_eq!((succeeded(&world), downs(&world)), (vec![Reason::Expiring], 0), "{:?}", world.told());
+}
+
 fn is_closed_while_a_successor_is_tried<G: Peer>(scene: Scene<G>) {
     let mut world = World::new(scene);
     assert!(world.run_until_up(MINUTE));
