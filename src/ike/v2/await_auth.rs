@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ike::action::{ChildUp, Command, Deadline, DropReason, Event, Failure, Phase, SessionStatus, Side};
+use crate::ike::action::{ChildUp, Command, Deadline, DropReason, Event, Failure, Phase, SessionStatus, Side, Timer};
 use crate::ike::context::Context;
 use crate::ike::timer::earliest;
 use crate::ike::v2::answer::{AgreedChild, Authenticated, Judgement};
@@ -18,9 +18,13 @@ use crate::ike::wire::registry::{ExchangeType, NotifyType};
 use crate::sa::keys::ChildKeys;
 use crate::sa::path::Path;
 use crate::sa::spi::InboundSpi;
+use crate::time::Instant;
 
 /// How long another answer to IKE_SA_INIT is waited for after those that came were no use: who answers first may be an attacker who is nearer.
 const SECOND_OPINION: Duration = Duration::from_secs(1);
+
+/// The answer to our DELETE is waited for this long. There is none from a peer that had no IKE SA yet.
+const LEAVING_TIME: Duration = Duration::from_secs(2);
 
 /// Waits for an answer to IKE_AUTH. There is at least one candidate.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(super) struct AwaitAuth {
     initiation: Initiation,
     candidates: Vec<Candidate>,
     inbound: InboundSpi,
+    /// We were told to close, and the candidates were told so: a peer that has answered IKE_AUTH has an IKE SA. When that is all that can be done.
+    leaves_at: Option<Instant>,
 }
 
 /// A datagram that means something here.
@@ -41,7 +47,7 @@ impl AwaitAuth {
     /// With the first candidate.
     pub(super) fn start(ctx: &mut Context<'_>, initiation: Initiation, opening: Opening) -> State {
         let inbound = random_spi(ctx);
-        let mut state = Self { initiation, candidates: Vec::new(), inbound };
+        let mut state = Self { initiation, candidates: Vec::new(), inbound, leaves_at: None };
         state.consider(ctx, opening);
         state.settle(ctx)
     }
@@ -93,6 +99,11 @@ impl AwaitAuth {
 
     fn advance(mut self, ctx: &mut Context<'_>, admitted: Admitted) -> State {
         match admitted {
+            Admitted::Auth { index, .. } if self.leaves_at.is_some() => {
+                self.candidates.remove(index);
+                return self.leave(ctx, true);
+            }
+            _ if self.leaves_at.is_some() => ctx.dropped(DropReason::NotOurs),
             Admitted::SaInit(answer) => self.advance_sa_init(ctx, answer),
             Admitted::Hint(error) => {
                 // RFC 7296 §2.21.2: an error in clear ends nothing.
@@ -179,7 +190,20 @@ impl AwaitAuth {
         }
     }
 
+    /// Ends when nobody is left to be told.
+    fn leave(self, ctx: &mut Context<'_>, confirmed: bool) -> State {
+        if self.candidates.is_empty() || self.leaves_at.is_some_and(|at| at <= ctx.now) {
+            let status = self.status();
+            return State::end(ctx, status, Failure::ClosedByUs { confirmed });
+        }
+        State::AwaitAuth(Box::new(self))
+    }
+
     pub(super) fn handle_timeout(mut self, ctx: &mut Context<'_>) -> State {
+        if self.leaves_at.is_some() {
+            self.candidates.retain_mut(|candidate| candidate.repeat(ctx, &[]).is_none());
+            return self.leave(ctx, false);
+        }
         // Someone answered: that the others did not is no failure.
         let _ = self.initiation.repeat(ctx);
         let mut waiting = Vec::with_capacity(self.candidates.len());
@@ -193,30 +217,34 @@ impl AwaitAuth {
         self.settle(ctx)
     }
 
-    pub(super) fn handle_command(self, ctx: &mut Context<'_>, command: Command) -> State {
+    pub(super) fn handle_command(mut self, ctx: &mut Context<'_>, command: Command) -> State {
         match command {
-            Command::Close => {
-                let status = self.status();
-                for candidate in self.candidates {
-                    candidate.dismiss(ctx, &Informational { deletes: vec![Delete::ike_sa()], ..Default::default() });
-                }
-                State::end(ctx, status, Failure::ClosedByUs { confirmed: false })
+            Command::Close if self.leaves_at.is_none() => {
+                self.leaves_at = Some(ctx.now.after(LEAVING_TIME));
+                self.candidates.iter_mut().for_each(|candidate| candidate.delete(ctx));
             }
-            Command::ProbeLiveness | Command::ProbePath { .. } | Command::Adopt(_) | Command::Roam(_) => {
-                State::AwaitAuth(Box::new(self))
-            }
+            Command::Close
+            | Command::ProbeLiveness
+            | Command::ProbePath { .. }
+            | Command::Adopt(_)
+            | Command::Roam(_) => {}
         }
+        State::AwaitAuth(Box::new(self))
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Deadline> {
         let candidates = self.candidates.iter().map(|candidate| Some(candidate.deadline()));
-        earliest(candidates.chain([self.initiation.retransmission_deadline()]))
+        let own = match self.leaves_at {
+            Some(at) => Some(Deadline { at, timer: Timer::Wait }),
+            None => self.initiation.retransmission_deadline(),
+        };
+        earliest(candidates.chain([own]))
     }
 
     pub(super) fn status(&self) -> SessionStatus {
         let first = self.candidates.first();
         SessionStatus {
-            state: "IKE_AUTH sent",
+            state: if self.leaves_at.is_some() { "closing" } else { "IKE_AUTH sent" },
             spis: (self.initiation.spi(), first.map(|candidate| candidate.spis.1)),
             suite: first.map(|candidate| candidate.suite),
             path: first.map_or(self.initiation.path(), |candidate| candidate.path),

@@ -11,14 +11,15 @@ use crate::ike::retransmit::{Retransmission, Verdict};
 use crate::ike::v2::answer::{Judgement, judge};
 use crate::ike::v2::auth::{self, Signed};
 use crate::ike::v2::capabilities::Capabilities;
+use crate::ike::v2::established::CLOSING_POLICY;
 use crate::ike::v2::exchange::OurRequests;
 use crate::ike::v2::exchange::seal_datagrams;
 use crate::ike::v2::fragment::{Fragment, Progress, Reassembly, Sizes};
 use crate::ike::v2::ike_sa::IkeSa;
 use crate::ike::v2::keys::{Exchanged, Role, child_keys, first_skeyseed, ike_keys};
 use crate::ike::v2::message::{
-    Attribute, AuthRequest, Authentication, Configuration, Identification, Informational, Nonce, TrafficSelectors,
-    notify::Notify,
+    Attribute, AuthRequest, Authentication, Configuration, Delete, Identification, Informational, Nonce,
+    TrafficSelectors, notify::Notify,
 };
 use crate::ike::v2::protect::{MessageProtection, OpenError, Opened};
 use crate::ike::v2::sa_init::Opening;
@@ -53,6 +54,8 @@ pub(super) struct Candidate {
     /// The peer's IKE_SA_INIT message, as it travelled.
     first_message: Vec<u8>,
     sending: Retransmission,
+    /// What is sent, and waited for.
+    phase: Phase,
     reassembly: Reassembly,
 }
 
@@ -99,6 +102,7 @@ impl Candidate {
             nonces,
             first_message: messages.1,
             sending,
+            phase: Phase::Auth,
             reassembly: Reassembly::new(),
         })
     }
@@ -113,11 +117,15 @@ impl Candidate {
         if path.remote.ip() != self.path.remote.ip() || path.framing != self.path.framing {
             return Err(Refusal::Dropped(DropReason::WrongAddress));
         }
-        let awaited = header.exchange == ExchangeType::IKE_AUTH && header.flags.response && !header.flags.initiator;
+        let (exchange, message_id) = match self.phase {
+            Phase::Informational => (ExchangeType::INFORMATIONAL, NEXT_MESSAGE_ID),
+            _ => (ExchangeType::IKE_AUTH, AUTH_MESSAGE_ID),
+        };
+        let awaited = header.exchange == exchange && header.flags.response && !header.flags.initiator;
         if !awaited {
             return Err(Refusal::Dropped(DropReason::NotOurs));
         }
-        if header.message_id != AUTH_MESSAGE_ID {
+        if header.message_id != message_id {
             return Err(Refusal::Dropped(DropReason::OutsideWindow));
         }
         self.protection.open(message).map_err(|error| match error {
@@ -171,11 +179,22 @@ impl Candidate {
 
     /// Says a last thing and expects no answer.
     pub(super) fn dismiss(mut self, ctx: &mut Context<'_>, words: &Informational) {
+        let _ = self.say(ctx, words);
+    }
+
+    /// Says that the IKE SA is none, from now on instead of IKE_AUTH.
+    pub(super) fn delete(&mut self, ctx: &mut Context<'_>) {
+        let words = Informational { deletes: vec![Delete::ike_sa()], ..Default::default() };
+        let message = self.say(ctx, &words);
+        self.sending = Retransmission::start(ctx.now, message.into_iter().collect(), CLOSING_POLICY, ctx.random);
+        self.phase = Phase::Informational;
+    }
+
+    fn say(&mut self, ctx: &mut Context<'_>, words: &Informational) -> Option<Vec<u8>> {
         let header = request_header(self.spis, ExchangeType::INFORMATIONAL, NEXT_MESSAGE_ID);
-        let Ok(contents) = words.contents() else { return };
-        if let Ok(message) = self.protection.seal(&header, &contents, ctx.random) {
-            ctx.transmit(self.path, message);
-        }
+        let message = self.protection.seal(&header, &words.contents().ok()?, ctx.random).ok()?;
+        ctx.transmit(self.path, message.clone());
+        Some(message)
     }
 
     /// Repeats what is due; the failure when it was repeated often enough.
@@ -185,11 +204,11 @@ impl Candidate {
             Verdict::Wait => None,
             Verdict::Repeat { datagrams, repetition } => {
                 datagrams.iter().for_each(|datagram| ctx.transmit(path, datagram.clone()));
-                ctx.event(Event::Repeating { exchange: Phase::Auth, repetition });
+                ctx.event(Event::Repeating { exchange: self.phase, repetition });
                 None
             }
             Verdict::GiveUp { sent, waited } => {
-                Some(Failure::NoAnswer { phase: Phase::Auth, sent, waited, hints: hints.to_vec() })
+                Some(Failure::NoAnswer { phase: self.phase, sent, waited, hints: hints.to_vec() })
             }
         }
     }

@@ -53,7 +53,7 @@ pub(super) use rekey_child::random_spi;
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 /// Within that time the DELETE is repeated often: somebody waits for us to be gone.
-const CLOSING_POLICY: RetransmissionPolicy = RetransmissionPolicy {
+pub(super) const CLOSING_POLICY: RetransmissionPolicy = RetransmissionPolicy {
     first: Duration::from_millis(150),
     growth_percent: 150,
     longest: Duration::from_millis(500),

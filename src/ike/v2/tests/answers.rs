@@ -534,6 +534,28 @@ fn closing_while_ike_auth_is_under_way_asks_the_gateway_to_forget_us() {
     let (mut client, gateway, _) = half_open(profile(), Gateway::new(1));
     let sent = client.command(Command::Close);
     assert_eq!(gateway.read_informational(&sent).deletes, [Delete::ike_sa()]);
+    assert!(client.failure().is_none());
+    let repeated = client.wait(2_000);
+    assert!(
+        repeated.len() > 2 && repeated.iter().all(|one| one.message == sent[0].message),
+        "the same, repeated often"
+    );
     assert_eq!(client.failure(), Some(&Failure::ClosedByUs { confirmed: false }));
+    assert_eq!(client.session.poll_timeout(), None);
+}
+
+#[test]
+fn an_answer_to_the_delete_while_ike_auth_is_under_way_ends_the_wait_and_one_to_ike_auth_makes_no_child() {
+    let (mut client, mut gateway, _) = half_open(profile(), Gateway::new(1));
+    client.command(Command::Close);
+    let proof = gateway.proof();
+    let response = gateway.seal_proof(proof);
+    assert!(client.receive(path_4500(), &response).is_empty());
+    assert!(client.receive(path_500(), &gateway.response).is_empty());
+    assert!(client.failure().is_none() && client.data.is_empty());
+    let header = gateway.header(ExchangeType::INFORMATIONAL, 2, true);
+    let answer = gateway.seal(header, &Informational::default().contents().unwrap());
+    client.receive(path_4500(), &answer);
+    assert_eq!(client.failure(), Some(&Failure::ClosedByUs { confirmed: true }));
     assert_eq!(client.session.poll_timeout(), None);
 }

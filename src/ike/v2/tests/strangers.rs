@@ -246,6 +246,7 @@ fn random_octets_move_nothing() {
 fn after_the_end_nothing_is_heard_or_said() {
     let (mut client, mut gateway, _) = half_open(profile(), Gateway::new(1));
     client.command(crate::ike::action::Command::Close);
+    client.wait(3_000);
     let events = client.events.len();
     let response = gateway.seal_proof(gateway.proof());
     client.receive(path_4500(), &response);
